@@ -1,0 +1,1 @@
+"""Principles as records: loaded from files, checked by code, drawn by seed. Knows nothing of models."""

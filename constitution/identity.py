@@ -1,0 +1,29 @@
+"""Content hashes: how everything in Solon is named and matched, never by position."""
+
+import hashlib
+import json
+
+ID_LENGTH = 20  # hex digits, 80 bits: a million rows collide with a chance of 4e-13
+
+
+def canonical_json(value: object) -> bytes:
+    """The one spelling of a JSON value: sorted keys, no spaces, ASCII only.
+
+    Escaping everything outside ASCII lets lone surrogates through, which UTF-8 would refuse.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def full_hash(value: object) -> str:
+    """SHA-256 of the canonical JSON, 64 hex digits."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def short_id(*parts: object) -> str:
+    """The first 80 bits of the hash of ``parts``, as 20 hex digits."""
+    return full_hash(parts)[:ID_LENGTH]
+
+
+def unit_interval(*parts: object) -> float:
+    """A number in (0, 1) that depends on nothing but ``parts``, evenly spread over many of them."""
+    return (int(full_hash(parts)[:13], 16) + 0.5) / 16**13

@@ -1,0 +1,1 @@
+"""Prompts in, candidates out: chat models, drafts, critiques and revisions. Knows nothing of verdicts."""

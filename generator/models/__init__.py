@@ -1,0 +1,1 @@
+"""Backends: one file each, and what they share."""

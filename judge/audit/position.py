@@ -1,0 +1,52 @@
+"""Is the judge's verdict about the completions, or about the slot they stand in?"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from judge.verdict import Judgement, Verdict
+
+FEWEST = 20  # judgements in both orders below which nothing is said
+TOO_BOUND = 0.8  # share of verdicts for one slot that no honest judge reaches when both orders are asked
+TOO_FICKLE = 0.6  # order agreement that coin-flipping nearly reaches (0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How a judge model's verdicts hang on the order shown; both shares are in [0, 1], None without data."""
+
+    judgements: int  # asked in both orders, with a verdict in each
+    orders_agree: float | None  # share that prefers the same candidate both times
+    first_slot: float | None  # share of all verdicts that prefer the slot shown first
+
+    @property
+    def warning(self) -> str | None:
+        """Why this judge cannot judge, and what to do; None where nothing speaks against it."""
+        if self.orders_agree is None or self.first_slot is None or self.judgements < FEWEST:
+            return None
+        slot, share = (1, self.first_slot) if self.first_slot > 0.5 else (2, 1 - self.first_slot)
+        if share > TOO_BOUND:
+            fault = f"picks slot {slot} in {share:.0%} of its verdicts, whatever stands in it"
+        elif self.orders_agree < TOO_FICKLE:
+            fault = "contradicts itself about as often as a coin would"
+        else:
+            return None
+        return (
+            f"The judge model cannot judge: it {fault}; the two orders agree in {self.orders_agree:.0%} of "
+            f"{self.judgements} judgements. Its verdicts average out to near ties and these labels rest on the "
+            "checks. Use a stronger model under [judge], or write checks for what code can decide."
+        )
+
+
+def position(judgements: Iterable[Judgement]) -> Position:
+    """Counts over the judgements of a model; checks see no order and are passed over."""
+    total = agreeing = first = preferring = 0
+    for judgement in judgements:
+        forward, backward = judgement.forward, judgement.backward
+        if not isinstance(forward, Verdict) or not isinstance(backward, Verdict):
+            continue
+        total += 1
+        agreeing += bool(judgement.orders_agree)
+        slots = [slot for slot in (forward.slot, backward.slot) if slot]
+        preferring += len(slots)
+        first += slots.count(1)
+    return Position(total, agreeing / total if total else None, first / preferring if preferring else None)

@@ -1,0 +1,64 @@
+"""All judgements of one prompt's candidates: checks at once, models in both orders."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Literal
+
+from constitution.draw import draw
+from constitution.principle import Constitution, Principle
+from generator.candidates import Candidate, Candidates
+from generator.chat import ChatModel
+from judge.checked import judge_by_check
+from judge.label import Label, label
+from judge.pairs import Couple, PairPolicy, couples_to_judge
+from judge.pairwise import judge_pairwise
+from judge.verdict import Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """Who judges, and under which principles a couple is put before a model."""
+
+    judge: ChatModel
+    principles: Literal["one", "all"]  # of those that no check decides; checks are always heard
+    policy: PairPolicy
+    seed: int
+
+
+async def judge_candidates(made: Candidates, constitution: Constitution, judging: Judging) -> tuple[Judgement, ...]:
+    """Every judgement that the pair policy needs, in an order that no call's arrival decides."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(judge_couple(made, couple, principle, judging))
+            for couple in couples_to_judge(made.candidates, judging.policy)
+            for principle in principles_for(made, couple, constitution, judging)
+        ]
+    return tuple(sorted((task.result() for task in tasks), key=lambda j: (j.a, j.b, j.principle)))
+
+
+def principles_for(made: Candidates, couple: Couple, constitution: Constitution, judging: Judging) -> list[Principle]:
+    """Every principle with a check, and of the others all or one, drawn for this couple."""
+    applying = constitution.applying_to(made.prompt.tags)
+    checked = [p for p in applying if p.check]
+    unchecked = [p for p in applying if not p.check]
+    if unchecked and judging.principles == "one":
+        unchecked = [draw(unchecked, judging.seed, made.prompt.id, *places_of(*couple))]
+    return checked + unchecked
+
+
+def places_of(one: Candidate, other: Candidate) -> list[int]:
+    """What a draw for a couple hangs on: their places, not their texts, so that an edit moves no other draw."""
+    (first, second) = sorted(((one.sample, one.round), (other.sample, other.round)))
+    return [*first, *second]
+
+
+async def judge_couple(made: Candidates, couple: Couple, principle: Principle, judging: Judging) -> Judgement:
+    if principle.check:
+        return judge_by_check(made.prompt, *couple, principle.id, principle.check)
+    return await judge_pairwise(made.prompt, *couple, principle, judging.judge, judging.seed)
+
+
+def label_all(judgements: tuple[Judgement, ...], constitution: Constitution) -> tuple[Label, ...]:
+    """One label for each couple that was judged, in the order of their ids."""
+    couples = sorted({(j.a, j.b) for j in judgements})
+    return tuple(label(a, b, [j for j in judgements if (j.a, j.b) == (a, b)], constitution) for a, b in couples)

@@ -1,0 +1,151 @@
+"""Labels turned into preference pairs, by a named policy. Ties, twins and small margins become drops."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from typing import Literal
+
+from constitution.identity import short_id
+from generator.candidates import Candidate, Candidates, Drop
+from generator.prompts import Prompt
+from judge.label import Label
+
+PairPolicy = Literal["best-vs-worst", "all", "adjacent", "revision-vs-draft"]
+Couple = tuple[Candidate, Candidate]
+ROUNDING = 1e-9  # a margin this close to the minimum has reached it
+
+
+@dataclass(frozen=True, slots=True)
+class PreferencePair:
+    """Two candidates of one prompt and the AI label that orders them."""
+
+    id: str
+    prompt: Prompt
+    chosen: Candidate
+    rejected: Candidate
+    p_chosen: float  # in (0.5, 1]
+    margin: float  # 2·p_chosen - 1
+    decided_by: tuple[str, ...]  # ids of the principles that decided, sorted
+    orders_agree: bool | None  # whether the judge model said the same in both orders
+    label_source: Literal["ai", "human"] = "ai"
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    pairs: tuple[PreferencePair, ...]
+    drops: tuple[Drop, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """The candidates of one prompt and the labels between them."""
+
+    candidates: tuple[Candidate, ...]
+    labels: Mapping[tuple[str, str], Label]  # by the two ids, sorted
+
+    def label(self, one: Candidate, other: Candidate) -> Label | None:
+        return self.labels.get((min(one.id, other.id), max(one.id, other.id)))
+
+    def revised_by(self, candidate: Candidate) -> Candidate | None:
+        """What ``candidate`` revises; None for a draft."""
+        return next((c for c in self.candidates if c.id == candidate.revises), None)
+
+    def may_be_chosen(self, candidate: Candidate) -> bool:
+        """A draft may; a revision only where the judge prefers it to what it revised."""
+        revised = self.revised_by(candidate)
+        label = self.label(candidate, revised) if revised else None
+        return revised is None or (label is not None and label.preferred == candidate.id)
+
+    def ranking(self) -> list[Candidate]:
+        """Best first, by mean preference over the others; equals in the order of sample and round."""
+
+        def mean_preference(candidate: Candidate) -> float:
+            labels = [self.label(candidate, other) for other in self.candidates if other is not candidate]
+            shares = [
+                p if label.a == candidate.id else 1 - p for label in labels if label and (p := label.p_a) is not None
+            ]
+            return math.fsum(shares) / len(shares) if shares else 0.5
+
+        return sorted(self.candidates, key=lambda c: (-mean_preference(c), c.sample, c.round))
+
+
+def related(one: Candidate, other: Candidate) -> bool:
+    """Whether one of the two revises the other."""
+    return one.revises == other.id or other.revises == one.id
+
+
+def couples_to_judge(candidates: Sequence[Candidate], policy: PairPolicy) -> Iterator[Couple]:
+    """The couples whose labels ``policy`` needs; twins have nothing to compare."""
+    for one, other in combinations(candidates, 2):
+        if not twins(one, other) and (policy != "revision-vs-draft" or related(one, other)):
+            yield one, other
+
+
+def twins(one: Candidate, other: Candidate) -> bool:
+    return one.text.strip() == other.text.strip()
+
+
+def is_unicode(text: str) -> bool:
+    """Whether ``text`` can be written as UTF-8; a lone surrogate cannot, and no dataset file holds it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def build_pairs(made: Candidates, labels: Sequence[Label], policy: PairPolicy, min_margin: float) -> Pairs:
+    """The preference pairs of one prompt under ``policy``, and a drop for each couple that gives none.
+
+    * ``all``: every couple.
+    * ``adjacent``: neighbours in the ranking by mean preference.
+    * ``best-vs-worst``: the two ends of that ranking.
+    * ``revision-vs-draft``: each revision with what it revised; either may be chosen.
+    """
+    contest = Contest(made.candidates, {(label.a, label.b): label for label in labels})
+    couples = list(couples_of(contest, policy))
+    if not couples:
+        return Pairs((), (Drop("pairs", "nothing to compare", made.prompt.id),))
+    built = [build_pair(made.prompt, contest, one, other, min_margin) for one, other in couples]
+    return Pairs(
+        tuple(b for b in built if isinstance(b, PreferencePair)),
+        tuple(b for b in built if isinstance(b, Drop)),
+    )
+
+
+def couples_of(contest: Contest, policy: PairPolicy) -> Iterator[Couple]:
+    match policy:
+        case "all":
+            yield from combinations(contest.candidates, 2)
+        case "revision-vs-draft":
+            yield from (couple for couple in combinations(contest.candidates, 2) if related(*couple))
+        case "adjacent":
+            yield from pairwise(contest.ranking())
+        case "best-vs-worst":
+            ranking = contest.ranking()
+            best = next(filter(contest.may_be_chosen, ranking), None)
+            if best and best is not ranking[-1]:
+                yield best, ranking[-1]
+
+
+def build_pair(
+    prompt: Prompt, contest: Contest, one: Candidate, other: Candidate, min_margin: float
+) -> PreferencePair | Drop:
+    name = short_id("pair", *sorted((one.id, other.id)))
+    label = contest.label(one, other)
+    if twins(one, other):
+        return Drop("pairs", "identical completions", name)
+    if label is None or label.p_a is None:
+        return Drop("pairs", "no verdict", name)
+    if label.preferred is None:
+        return Drop("pairs", "tie", name)
+    if label.margin < min_margin - ROUNDING:
+        return Drop("pairs", "margin below minimum", name, f"{label.margin:.3f} < {min_margin}")
+    if not (is_unicode(one.text) and is_unicode(other.text)):
+        return Drop("pairs", "not valid Unicode", name)
+    chosen, rejected = (one, other) if label.preferred == one.id else (other, one)
+    if not contest.may_be_chosen(chosen):
+        return Drop("pairs", "revision not preferred to what it revised", name)
+    p_chosen = max(label.p_a, 1 - label.p_a)
+    return PreferencePair(name, prompt, chosen, rejected, p_chosen, label.margin, label.decided_by, label.orders_agree)

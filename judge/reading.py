@@ -1,0 +1,48 @@
+"""A judge's reply read as a verdict: from log-probs where there are any, else from the text."""
+
+import math
+import re
+from collections.abc import Sequence
+
+from generator.chat import CallFailure, ChatReply, Outcome, TokenLogprob
+from judge.verdict import NoVerdict, OneVerdict, Verdict
+
+LABEL = re.compile(r"[\s\"'*(\[]*([12])[\s\"'*)\].:]*")
+LEAST_LABEL_MASS = 0.01  # below it, both labels are noise in the tail of the distribution
+
+
+def read_verdict(outcome: Outcome) -> OneVerdict:
+    """What one call says. Whatever is not plainly a verdict is none, with its reason."""
+    if isinstance(outcome, CallFailure):
+        return NoVerdict("error", outcome.key, f"{outcome.reason}: {outcome.detail}")
+    if outcome.finish in ("refusal", "content_filter"):
+        return NoVerdict("refusal", outcome.key, outcome.text[:200])
+    return read_logprobs(outcome) if outcome.first_token else read_text(outcome)
+
+
+def read_logprobs(reply: ChatReply) -> OneVerdict:
+    """The two labels' probabilities at the first token, renormalised; other tokens count as neither.
+
+    A label that is not among the tokens given is at most as likely as the least likely of them, and
+    taken as that, so that a verdict is never more certain than the log-probs show.
+    """
+    one, two = label_probability(reply.first_token, "1"), label_probability(reply.first_token, "2")
+    mass = one + two
+    if mass < LEAST_LABEL_MASS:
+        return NoVerdict("low label mass", reply.key, f"the labels hold {mass:.4f} of the probability")
+    floor = math.exp(min(token.logprob for token in reply.first_token))
+    one, two = one or min(floor, two), two or min(floor, one)
+    return Verdict(one / (one + two), reply.key, min(mass, 1.0))
+
+
+def label_probability(tokens: Sequence[TokenLogprob], label: str) -> float:
+    return math.fsum(math.exp(token.logprob) for token in tokens if token.token.strip() == label)
+
+
+def read_text(reply: ChatReply) -> OneVerdict:
+    """The label that is the whole of the text; a label inside other words means nothing."""
+    if match := LABEL.fullmatch(reply.text):
+        return Verdict(1.0 if match[1] == "1" else 0.0, reply.key)
+    if reply.finish == "length":
+        return NoVerdict("truncated", reply.key, reply.text[:200])
+    return NoVerdict("unreadable", reply.key, reply.text[:200])

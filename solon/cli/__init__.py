@@ -1,0 +1,21 @@
+"""The command line: verbs in the order of the data, and the one place where errors become exit codes."""
+
+import sys
+
+from constitution.errors import SolonError
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Runs the verb and ends the process: 0 done, 1 failed, 2 bad input, 4 disk, 130 interrupted."""
+    from solon.cli.verbs import app
+
+    try:
+        app()
+    except SolonError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,109 @@
+"""The verbs that make data: init, check, run, show, export."""
+
+import json
+import sys
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+
+from constitution.errors import InputError
+from constitution.files import load
+from solon.check import estimate
+from solon.cli.telling import Told
+from solon.config import Endpoint, RunConfig
+from solon.export import export_trl
+from solon.folder import RUNS, RunFolder, new_folder, open_folder
+from solon.inputs import read_prompts
+from solon.journal import Journal
+from solon.pipeline import dump_row
+from solon.reporting import write_report
+from solon.run import check_continues, check_own, note_principles, start, stored_rows
+from solon.run_lock import hold
+from solon.show import find_rows, tell, tell_call
+from solon.summary import summarise
+
+STARTER = ("run.toml", "principles.toml", "prompts.jsonl")
+
+
+def init(folder: Path) -> Told:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(str(folder), "already holds something", "name a new folder; nothing is overwritten")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in STARTER:
+        (folder / name).write_bytes(files("solon.starter").joinpath(name).read_bytes())
+    made = [str(folder / name) for name in STARTER]
+    return Told({"files": made}, "\n".join([*made, "", f"Next: solon run {folder / 'run.toml'}"]))
+
+
+def check(config_file: Path) -> Told:
+    from solon.models import probe
+
+    folder = new_folder(config_file, None)
+    config = folder.config
+    constitution = load(folder.source_principles())
+    prompts = read_prompts(config.prompts.files, folder.beside, str(config_file))
+    most = estimate(config, constitution, prompts)
+    models = {role: probe(section, folder.beside) for role, section in roles(config).items()}
+    lines = [
+        f"{config_file}: fine",
+        f"{most.prompts} prompts; {most.principles} principles, {most.checked} decided by checks",
+        *(f"{role}: {found}" for role, found in models.items()),
+        f"at most {most.generation_calls} calls to generate and {most.judge_calls} to judge",
+        f"at most {most.completion_tokens:,} tokens written, about {most.prompt_tokens:,} read",
+    ]
+    return Told({**asdict(most), "models": models, "cost_usd": cost(config)}, "\n".join(lines))
+
+
+def roles(config: RunConfig) -> dict[str, Endpoint]:
+    return {"policy": config.policy, "critic": config.critic_model, "judge": config.judge}
+
+
+def cost(config: RunConfig) -> float | None:
+    """Dollars for the calls: nothing for models that run here, unknown for any other until prices are given."""
+    return 0.0 if all(s.backend in ("llamacpp", "scripted") for s in roles(config).values()) else None
+
+
+def run(config_file: Path, out: Path | None, accept_changes: bool) -> Told:
+    folder = new_folder(config_file, out)
+    constitution = load(folder.source_principles())
+    prompts = read_prompts(folder.config.prompts.files, folder.beside, str(config_file))
+    check_own(folder)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with hold(folder.path), Journal.open(folder.journal) as journal:
+        check_continues(folder, journal, accept_changes)
+        if changes := note_principles(constitution, journal):
+            print(f"principles: {', '.join(changes)}; only calls that this touches are sent", file=sys.stderr)
+        outcome = start(folder, constitution, prompts, journal)
+        summary = summarise(folder, journal, outcome, cost(folder.config))
+    write_report(folder)
+    return Told(summary.data, summary.text, 130 if outcome.interrupted else 0)
+
+
+def show(name: str, run: Path | None) -> Told:
+    folder = open_folder(run) if run else only_run(name)
+    with Journal.open(folder.journal, read_only=True) as journal:
+        if call := tell_call(journal, name):
+            return Told({"call": call}, call)
+        rows = find_rows(journal, name)
+    constitution = folder.principles()
+    text = "\n\n\n".join(tell(row, constitution) for row in rows)
+    return Told({"rows": [json.loads(dump_row(row)) for row in rows]}, text)
+
+
+def only_run(name: str) -> RunFolder:
+    """The one run under runs/, where there is one."""
+    found = sorted(path.parent for path in RUNS.glob("*/journal.db"))
+    if len(found) != 1:
+        which = "there is no run under runs/" if not found else f"there are {len(found)} runs under runs/"
+        raise InputError(name, which, "say which with --run FOLDER")
+    return open_folder(found[0])
+
+
+def export(run: Path, format: str, out: Path | None) -> Told:
+    if format != "trl":
+        raise InputError(f"--format {format}", "no such format", "use trl")
+    folder = open_folder(run)
+    with Journal.open(folder.journal, read_only=True) as journal:
+        exported = export_trl(folder, stored_rows(journal), out or folder.export)
+    text = f"{exported.train} rows to train on and {exported.test} to test on, in {exported.folder}"
+    return Told(asdict(exported), text)

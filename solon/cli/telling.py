@@ -1,0 +1,22 @@
+"""What a verb has to say when it is done, for a person or for a program."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    data: Mapping[str, Any]
+    text: str
+    exit_code: int = 0
+
+    def tell(self, as_json: bool) -> None:
+        """Prints to stdout: one JSON object, or the text."""
+        print(json.dumps(self.data, indent=2, ensure_ascii=True) if as_json else printable(self.text))
+
+
+def printable(text: str) -> str:
+    """``text`` without what would move a terminal's cursor or fail to encode: model text may be in it."""
+    return "".join(c if c in "\n\t" or c.isprintable() else c.encode("unicode_escape").decode() for c in text)

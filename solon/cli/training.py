@@ -1,0 +1,154 @@
+"""The verbs that train and evaluate."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from trainer.evaluate import Evaluation, collapse_warnings, compare, load_evaluation
+
+from constitution.errors import InputError
+from generator.prompts import Prompt
+from solon.cli.telling import Told
+from solon.export import LOCK, TABLES, sha256
+from solon.folder import RunFolder, open_folder
+from solon.inputs import read_prompts
+from solon.progress import reporting
+from solon.report import EVALUATION_HEAD, measure_row
+from solon.reporting import read_json, write_report
+
+BATCH = 16  # held-out prompts sampled at once
+
+
+def require_trainer() -> None:
+    try:
+        import torch  # noqa: F401
+        import trl  # noqa: F401
+    except ImportError as error:
+        raise InputError("train", f"{error.name} is not installed", "pip install 'solon[train]'") from None
+
+
+def base_weights(folder: RunFolder) -> Path:
+    """The weights that training starts from: those named under [dpo], else the embedded policy's own."""
+    from generator.models.llamacpp import find_weights
+
+    config = folder.config
+    if config.dpo.base is None and config.policy.backend != "llamacpp":
+        raise InputError(
+            f"run {config.name!r}", "the policy's weights are not here", "name a model folder as base under [dpo]"
+        )
+    named = config.dpo.base or config.policy.model
+    place = folder.beside / Path(named).expanduser()
+    return place if place.is_dir() else find_weights(named, folder.beside).path
+
+
+def dpo(run: Path, out: Path | None) -> Told:
+    """Trains on the export, unless the policy in ``out`` was already trained on just that."""
+    folder = open_folder(run)
+    output = out or folder.policy
+    if not (folder.export / LOCK).is_file():
+        raise InputError(str(folder.export), "is not there", f"write it with `solon export {run}`")
+    record = read_json(output / "training.json")
+    if record is None or record["export_lock_sha256"] != sha256(folder.export / LOCK):
+        train(folder, output)
+        record = read_json(output / "training.json")
+        head = "trained"
+    else:
+        head = "already trained on this export"
+    write_report(folder)
+    first, last = record["steps"][0], record["steps"][-1]
+    text = (
+        f"{head}: {record['rows']} pairs, {len(record['steps'])} steps, {record['seconds']:.0f} s, "
+        f"loss {first['loss']:.3f} to {last['loss']:.3f}; the policy is in {output}"
+    )
+    return Told({**record, "policy": str(output)}, text)
+
+
+def train(folder: RunFolder, output: Path) -> None:
+    require_trainer()
+    from pyarrow import parquet
+
+    from trainer.dpo import DpoSettings, DpoStep, train_dpo
+    from trainer.policies import load_policy
+
+    wanted = folder.config.dpo
+    settings = DpoSettings(wanted.beta, wanted.learning_rate, wanted.epochs, wanted.batch_size, seed=folder.config.seed)
+    rows = parquet.read_metadata(folder.export / TABLES[0]).num_rows
+    policy = load_policy(base_weights(folder))
+    with reporting("dpo", settings.steps(rows)) as reporter:
+
+        def on_step(step: DpoStep) -> None:
+            reporter.at(step.step, f"loss {step.loss:.3f}, reward accuracy {step.accuracy:.0%}")
+
+        train_dpo(policy, folder.export, settings, output, on_step)
+
+
+def evaluate(run: Path, policy: Path | None) -> Told:
+    """Compares base and trained on the held-out prompts; what was compared before is not sampled again."""
+    folder = open_folder(run)
+    trained = policy or folder.policy
+    if not (trained / "training.json").is_file():
+        raise InputError(str(trained), "holds no trained policy", f"train one with `solon train dpo {run}`")
+    wanted = folder.config.evaluate
+    place = f"run {folder.config.name!r}, [evaluate]"
+    prompts = read_prompts(wanted.files, folder.beside, place)
+    refuse_trained_on(folder, prompts, place)
+    subject = {
+        "base": base_weights(folder).name,
+        "training": sha256(trained / "training.json"),
+        "prompts": [prompt.id for prompt in prompts],
+        "max_tokens": wanted.max_tokens,
+    }
+    data = read_json(folder.evaluation)
+    if data is None or data["subject"] != subject:
+        texts = sampled(folder, trained, prompts)
+        evaluation = compare(prompts, texts["base"], texts["trained"], folder.principles(), seed=folder.config.seed)
+        data = {"subject": subject, "completions": texts, "evaluation": asdict(evaluation)}
+        folder.evaluation.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    report = write_report(folder)
+    evaluation = load_evaluation(data["evaluation"])
+    return Told({**data["evaluation"], "report": str(report)}, told(evaluation, folder, report))
+
+
+def refuse_trained_on(folder: RunFolder, prompts: tuple[Prompt, ...], place: str) -> None:
+    """Held-out means that no prompt's text was in the run."""
+    used = {p.messages for p in read_prompts(folder.config.prompts.files, folder.beside, place)}
+    for prompt in prompts:
+        if prompt.messages in used:
+            raise InputError(place, f"prompt {prompt.id!r} is also one of the run's", "hold out other prompts")
+
+
+def sampled(folder: RunFolder, trained: Path, prompts: tuple[Prompt, ...]) -> dict[str, list[str]]:
+    """Greedy completions of both policies, in the order of ``prompts``."""
+    require_trainer()
+    from trainer.policies import load_policy
+    from trainer.sampling import sample
+
+    texts: dict[str, list[str]] = {}
+    messages = [prompt.messages for prompt in prompts]
+    for name, source in (("base", base_weights(folder)), ("trained", trained)):
+        with reporting(f"sampling {name}", len(prompts)) as reporter:
+
+            def on_batch(done: int, total: int) -> None:
+                reporter.at(done, "")
+
+            completions = sample(
+                load_policy(source), messages, max_tokens=folder.config.evaluate.max_tokens, batch_size=BATCH,
+                on_batch=on_batch,
+            )  # fmt: skip
+        texts[name] = [completion.text for completion in completions]
+    return texts
+
+
+def told(evaluation: Evaluation, folder: RunFolder, report: Path) -> str:
+    """The comparison as a table, then what to worry about, then where everything is."""
+    table = Table(*EVALUATION_HEAD, title=f"{folder.config.name}: {evaluation.prompts} held-out prompts")
+    for measure in evaluation.measures:
+        table.add_row(*measure_row(measure))
+    console = Console(width=100, color_system=None)
+    with console.capture() as captured:
+        console.print(table)
+    lines = [captured.get().rstrip(), *collapse_warnings(evaluation), f"report: {report}"]
+    lines += [f"policy: {folder.policy}", f"dataset: {folder.export}"]
+    return "\n".join(lines)

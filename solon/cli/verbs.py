@@ -1,0 +1,108 @@
+"""The verbs themselves: arguments in, one call into the shell, a few lines or one JSON object out."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
+ConfigFile = Annotated[Path, typer.Argument(help="The run.toml.", show_default=False)]
+RunPlace = Annotated[Path, typer.Argument(help="A run folder, or its run.toml.", metavar="RUN", show_default=False)]
+
+app = typer.Typer(
+    help="Principles in, preference data and a better model out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+train = typer.Typer(help="Train a policy on a run's pairs.", no_args_is_help=True)
+app.add_typer(train, name="train")
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")], json: Json = False) -> None:
+    """Make a starter: a run that works as it is."""
+    from solon.cli import actions
+
+    actions.init(folder).tell(json)
+
+
+@app.command()
+def check(config: ConfigFile, json: Json = False) -> None:
+    """Look over a run before it is paid for: config, principles, prompts, models, the most it can send."""
+    from solon.cli import actions
+
+    actions.check(config).tell(json)
+
+
+@app.command()
+def run(
+    config: ConfigFile,
+    out: Annotated[Path | None, typer.Option(help="The run folder; runs/NAME if not given.")] = None,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Go on although the config means something else by now.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Carry out a run, or what is left of it. What was paid for is never paid for again."""
+    from solon.cli import actions
+
+    told = actions.run(config, out, accept_changes)
+    told.tell(json)
+    sys.exit(told.exit_code)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="ID", help="Of a prompt, candidate, pair or call, or its beginning.")],
+    run: Annotated[Path | None, typer.Option("--run", help="The run folder; needed where there are several.")] = None,
+    json: Json = False,
+) -> None:
+    """Print a row's whole history: completions, critiques, revisions, verdicts, the label and why."""
+    from solon.cli import actions
+
+    actions.show(name, run).tell(json)
+
+
+@app.command()
+def export(
+    run: RunPlace,
+    format: Annotated[str, typer.Option(help="Only trl so far: explicit conversational preference rows.")] = "trl",
+    out: Annotated[Path | None, typer.Option(help="The folder to write; RUN/export if not given.")] = None,
+    json: Json = False,
+) -> None:
+    """Write the pairs for a trainer: train.parquet, test.parquet, the principles and lock.json."""
+    from solon.cli import actions
+
+    actions.export(run, format, out).tell(json)
+
+
+@train.command()
+def dpo(
+    run: RunPlace,
+    out: Annotated[Path | None, typer.Option(help="The trained policy's folder; RUN/policy if not given.")] = None,
+    json: Json = False,
+) -> None:
+    """Direct preference optimisation on the run's export, with TRL."""
+    from solon.cli import training
+
+    training.dpo(run, out).tell(json)
+
+
+@train.callback()
+def train_verbs() -> None:
+    """Keeps `dpo` a verb of its own while it is the only one."""
+
+
+@app.command()
+def evaluate(
+    run: RunPlace,
+    policy: Annotated[Path | None, typer.Option(help="The trained policy; RUN/policy if not given.")] = None,
+    json: Json = False,
+) -> None:
+    """Ask the held-out prompts of the base and of the trained policy, and compare what they keep."""
+    from solon.cli import training
+
+    training.evaluate(run, policy).tell(json)

@@ -1,0 +1,185 @@
+"""``run.toml``: its schema, and what of it decides a run's meaning."""
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter
+
+from constitution.errors import InputError
+from constitution.tables import line_of, read_table
+from generator.sampling import Sampling
+from judge.pairs import PairPolicy
+
+STRICT = ConfigDict(extra="forbid", strict=True)
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Temperature = Annotated[float, Field(ge=0, le=5)]
+Seconds = Annotated[float, Field(gt=0)]
+Backend = Literal["openai", "llamacpp", "scripted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    __pydantic_config__ = STRICT
+    files: Annotated[tuple[str, ...], Field(min_length=1)]  # paths or globs, relative to the file that names them
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a model is and what it is called."""
+
+    backend: Backend
+    model: str
+    base_url: str | None = None
+    api_key_env: str | None = None  # the variable that holds the key; the key itself stands in no file
+    latency: Annotated[float, Field(ge=0)] = 0.0  # seconds a call of the scripted backend takes
+
+
+@dataclass(frozen=True, slots=True)
+class Model(Endpoint):
+    __pydantic_config__ = STRICT
+    temperature: Temperature = 1.0
+    max_tokens: Positive = 256
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(self.temperature, self.max_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Critic:
+    """The keys of ``[policy]``, each of which defaults to the policy's."""
+
+    __pydantic_config__ = STRICT
+    backend: Backend | None = None
+    model: str | None = None
+    base_url: str | None = None
+    api_key_env: str | None = None
+    latency: Annotated[float, Field(ge=0)] | None = None
+    temperature: Temperature | None = None
+    max_tokens: Positive | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judge(Endpoint):
+    __pydantic_config__ = STRICT
+    mode: Literal["pairwise"] = "pairwise"
+    principles: Literal["one", "all"] = "one"  # of those without a check: one drawn for each couple, or all
+
+
+@dataclass(frozen=True, slots=True)
+class Completions:
+    __pydantic_config__ = STRICT
+    completions: Positive = 2
+    rounds: Count = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    __pydantic_config__ = STRICT
+    policy: PairPolicy = "best-vs-worst"
+    min_margin: Share = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    __pydantic_config__ = STRICT
+    in_flight: Positive = 64  # calls at once
+    deadline: Seconds = 300.0  # for one call, all its tries included
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    __pydantic_config__ = STRICT
+    test_share: Share = 0.1  # of the prompts
+
+
+@dataclass(frozen=True, slots=True)
+class Dpo:
+    __pydantic_config__ = STRICT
+    base: str | None = None  # the weights to train, a model folder or a GGUF file; the embedded policy's if not given
+    beta: Annotated[float, Field(gt=0)] = 0.1
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-5
+    epochs: Positive = 1
+    batch_size: Positive = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluate:
+    __pydantic_config__ = STRICT
+    files: tuple[str, ...] = ()  # held-out prompts, never trained on
+    max_tokens: Positive = 160
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """A run as its file describes it, every default filled in."""
+
+    __pydantic_config__ = STRICT
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    constitution: str
+    prompts: Prompts
+    policy: Model
+    judge: Judge
+    seed: int = 0
+    engine: Literal["local"] = "local"
+    critic: Critic = field(default_factory=Critic)
+    candidates: Completions = field(default_factory=Completions)
+    pairs: Pairs = field(default_factory=Pairs)
+    limits: Limits = field(default_factory=Limits)
+    export: Export = field(default_factory=Export)
+    dpo: Dpo = field(default_factory=Dpo)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+
+    @property
+    def critic_model(self) -> Model:
+        given = {f.name: getattr(self.critic, f.name) for f in fields(self.critic)}
+        return replace(self.policy, **{name: value for name, value in given.items() if value is not None})
+
+
+CONFIG = TypeAdapter(RunConfig)
+
+# How a run is carried out, and what is done with its labels afterwards: none of it changes a call or a label.
+OPERATIONAL = frozenset({"name", "engine", "prompts", "constitution", "limits", "export", "dpo", "evaluate"})
+OPERATIONAL_KEYS = frozenset({"base_url", "api_key_env", "latency"})
+
+
+def load_config(path: Path) -> RunConfig:
+    """The run that the file at ``path`` describes.
+
+    Raises:
+        InputError: the file cannot be read, or a key is unknown, missing or wrong; with file and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            str(path), f"cannot be read ({error})", "name a run.toml; `solon init DIR` makes one"
+        ) from None
+    config = read_table(text, CONFIG, str(path))
+    for section in ("policy", "judge"):
+        model: Endpoint = getattr(config, section)
+        if model.backend == "openai" and not (model.base_url or model.api_key_env):
+            place = f"{path}:{line_of(text, (section,))}"
+            raise InputError(place, f"[{section}] says neither where the model is nor whose key to use",
+                             "give base_url, api_key_env, or both")  # fmt: skip
+    return config
+
+
+def meaning(config: RunConfig) -> dict[str, Any]:
+    """What decides the calls and labels, flat: ``section.key`` to value.
+
+    Prompts and principles are not in it: they are data, and a run takes up their edits call by call.
+    """
+    sections = {k: v for k, v in asdict(config).items() if k not in OPERATIONAL} | {
+        "critic": asdict(config.critic_model)
+    }
+    flat: dict[str, Any] = {}
+    for name, value in sections.items():
+        inner = value.items() if isinstance(value, dict) else ()
+        flat |= {f"{name}.{key}": v for key, v in inner if key not in OPERATIONAL_KEYS}
+        if not isinstance(value, dict):
+            flat[name] = value
+    return flat

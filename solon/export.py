@@ -1,0 +1,116 @@
+"""A run's pairs written for a trainer: train and test tables, the principles used, and a lock over all of it."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import solon
+from constitution.errors import InputError
+from constitution.identity import full_hash
+from judge.pairs import PreferencePair
+from judge.verdict import Judgement
+from solon.config import meaning
+from solon.folder import RunFolder
+from solon.pipeline import Row
+from trainer.rows import TrainingRow, columns, is_test, training_row
+
+LOCK = "lock.json"
+TABLES = ("train.parquet", "test.parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    train: int  # rows
+    test: int
+    folder: str
+
+
+def export_trl(folder: RunFolder, rows: Iterable[Row], out: Path) -> Exported:
+    """Writes the pairs of ``rows`` in TRL's explicit conversational form, split by prompt.
+
+    The same rows and settings give the same bytes; ``lock.json`` names them by their hashes.
+
+    Raises:
+        InputError: there is no pair, or ``out`` holds something that is no export.
+    """
+    require_own(out)
+    config = folder.config
+    sides: tuple[list[TrainingRow], list[TrainingRow]] = ([], [])
+    for row in rows:
+        held_out = is_test(row.made.prompt.id, config.seed, config.export.test_share)
+        sides[held_out].extend(training_row(pair, verdicts_of(row, pair)) for pair in row.pairs)
+    train, test = sides
+    if not train and not test:
+        raise InputError(str(folder.path), "has no preference pairs", "see the drops in its report for why")
+    out.mkdir(parents=True, exist_ok=True)
+    for name, side in zip(TABLES, sides, strict=True):
+        write_parquet(out / name, columns(side))
+    principles = out / folder.principles_file.name
+    principles.write_bytes(folder.principles_file.read_bytes())
+    lock = lock_of(folder, {name: sha256(out / name) for name in (*TABLES, principles.name)}, len(train), len(test))
+    (out / LOCK).write_text(json.dumps(lock, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return Exported(len(train), len(test), str(out))
+
+
+def require_own(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / LOCK).is_file())):
+        raise InputError(str(out), "holds something that is no export", "name a new folder; nothing is overwritten")
+
+
+def verdicts_of(row: Row, pair: PreferencePair) -> str:
+    """Every principle's word on the pair, as JSON: the chance that ``chosen`` follows it better, and how it came."""
+    ids = {pair.chosen.id, pair.rejected.id}
+    return json.dumps(
+        [told(judgement, pair) for judgement in row.judgements if {judgement.a, judgement.b} == ids], sort_keys=True
+    )
+
+
+def told(judgement: Judgement, pair: PreferencePair) -> dict[str, Any]:
+    p_a = judgement.p_a
+    p_chosen = None if p_a is None else p_a if judgement.a == pair.chosen.id else 1 - p_a
+    return {
+        "principle": judgement.principle,
+        "by": judgement.by,
+        "p_chosen": p_chosen,
+        "orders_agree": judgement.orders_agree,
+    }
+
+
+def write_parquet(path: Path, table: dict[str, list[object]]) -> None:
+    """The table with its types spelled out, so that an empty column has the type of a full one."""
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise InputError("export", "pyarrow is not installed", "pip install 'solon[datasets]'") from None
+    messages = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+    special = {
+        "prompt": messages, "chosen": messages, "rejected": messages, "decided_by": pa.list_(pa.string()),
+        "p_chosen": pa.float64(), "margin": pa.float64(), "orders_agree": pa.bool_(),
+    }  # fmt: skip
+    schema = pa.schema([(name, special.get(name, pa.string())) for name in table])
+    parquet.write_table(pa.table(table, schema=schema), path)
+
+
+def lock_of(folder: RunFolder, files: dict[str, str], train: int, test: int) -> dict[str, Any]:
+    """What decided the export, without a clock or a path in it."""
+    config = folder.config
+    return {
+        "solon": solon.__version__,
+        "run": config.name,
+        "seed": config.seed,
+        "constitution": Path(config.constitution).stem,
+        "models": {"policy": config.policy.model, "critic": config.critic_model.model, "judge": config.judge.model},
+        "meaning_sha256": full_hash(meaning(config)),
+        "test_share": config.export.test_share,
+        "rows": {"train": train, "test": test},
+        "files_sha256": files,
+    }
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

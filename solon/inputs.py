@@ -1,0 +1,44 @@
+"""Files in: the prompts that a run's configuration names."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from constitution.errors import InputError
+from generator.prompts import Prompt, parse_prompts
+
+
+def read_prompts(patterns: Iterable[str], beside: Path, place: str) -> tuple[Prompt, ...]:
+    """Every prompt of every file that ``patterns`` match, in the order of pattern, file name and line.
+
+    Raises:
+        InputError: a pattern matches nothing, a line is wrong, two prompts have one id, or there is none.
+    """
+    prompts: dict[str, Prompt] = {}
+    for pattern in patterns:
+        for path in matching(pattern, beside, place):
+            for prompt in read_file(path):
+                if prompt.id in prompts:
+                    raise InputError(str(path), f"prompt id {prompt.id!r} is used twice", "rename one of them")
+                prompts[prompt.id] = prompt
+    if not prompts:
+        raise InputError(place, "names no prompts", "list JSONL files with a prompt on each line under prompts.files")
+    return tuple(prompts.values())
+
+
+def matching(pattern: str, beside: Path, place: str) -> list[Path]:
+    given = Path(pattern).expanduser()
+    root, rest = (
+        (Path(given.anchor), str(given.relative_to(given.anchor))) if given.is_absolute() else (beside, pattern)
+    )
+    found = sorted(path for path in root.glob(rest) if path.is_file())
+    if not found:
+        raise InputError(place, f"no prompt file matches {pattern!r} in {root}", "correct the path")
+    return found
+
+
+def read_file(path: Path) -> Iterable[Prompt]:
+    try:
+        with path.open(encoding="utf-8") as lines:
+            yield from parse_prompts(lines, str(path))
+    except UnicodeDecodeError as error:
+        raise InputError(str(path), f"is not UTF-8 ({error})", "save it as UTF-8") from None

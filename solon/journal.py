@@ -1,0 +1,284 @@
+"""The journal of a run: every reply received and every row made from them, durable in one file.
+
+It keeps bytes as they are and never looks inside them. SQLite in WAL mode today; for PostgreSQL the
+schema stays, and ``_engine``, the dialect's ``insert`` and ``instr`` change.
+"""
+
+import asyncio
+import os
+import sqlite3
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from threading import Lock
+from typing import Any, Self, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from constitution.errors import InputError, StorageError
+
+SCHEMA = 1  # raise it when a journal written from now on could not be read by the code before
+BODIES_AT_ONCE = 200
+
+_Values: TypeAlias = dict[str, str | bytes]
+_schema = sa.MetaData()
+
+
+def _text(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=False)
+
+
+def _bytes(name: str) -> sa.Column[bytes]:
+    return sa.Column(name, sa.LargeBinary, nullable=False)
+
+
+_name, _key, _prompt = (sa.Column(name, sa.Text, primary_key=True) for name in ("name", "key", "prompt"))
+_calls = sa.Table("calls", _schema, _key, _text("model"), _bytes("request"), _bytes("reply"))
+_rows = sa.Table("rows", _schema, _prompt, _text("recipe"), _bytes("body"))
+_notes = sa.Table("notes", _schema, _name, _text("value"))
+
+_ADD_CALL = insert(_calls).on_conflict_do_nothing()
+_NEW_ROW = insert(_rows)
+_PUT_ROW = _NEW_ROW.on_conflict_do_update(
+    index_elements=["prompt"], set_={"recipe": _NEW_ROW.excluded.recipe, "body": _NEW_ROW.excluded.body}
+)
+_NEW_NOTE = insert(_notes)
+_PUT_NOTE = _NEW_NOTE.on_conflict_do_update(index_elements=["name"], set_={"value": _NEW_NOTE.excluded.value})
+_REPLY = sa.select(_calls.c.reply).where(_calls.c.key == sa.bindparam("key"))
+_NOTE = sa.select(_notes.c.value).where(_notes.c.name == sa.bindparam("name"))
+_DROP_ROW = sa.delete(_rows).where(_rows.c.prompt == sa.bindparam("gone"))
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCall:
+    key: str
+    model: str
+    request: bytes
+    reply: bytes
+
+
+class _Batch:
+    """Writes that share one commit."""
+
+    def __init__(self) -> None:
+        self.values: dict[sa.Executable, list[_Values]] = defaultdict(list)
+        self.committed: Future[None] = Future()
+        self.committed.set_running_or_notify_cancel()  # so one waiter's cancellation stays its own
+
+
+class _Writer:
+    """The only thread that writes. What arrives during one commit goes into the next, all of it."""
+
+    def __init__(self, path: Path, engine: sa.Engine) -> None:
+        self._path = path
+        self._engine = engine
+        self._thread = ThreadPoolExecutor(1, "journal")
+        self._lock = Lock()
+        self._next = _Batch()
+        self._failure: Exception | None = None
+
+    def add(self, statement: sa.Executable, values: list[_Values]) -> Future[None]:
+        """Done once the values are committed. ``values`` is not empty."""
+        with self._lock:
+            if self._failure is not None:
+                raise StorageError(str(self._failure)) from self._failure
+            if not self._next.values:
+                self._thread.submit(self._commit)
+            self._next.values[statement].extend(values)
+            return self._next.committed
+
+    def _commit(self) -> None:
+        with self._lock:
+            batch, self._next = self._next, _Batch()
+        try:
+            if self._failure is not None:
+                raise self._failure
+            with _storage_errors(self._path), self._engine.begin() as connection:
+                for statement, values in batch.values.items():
+                    connection.execute(statement, values)
+        except Exception as error:  # whatever it is, nobody may wait for ever
+            self._failure = error
+            batch.committed.set_exception(error)
+        else:
+            batch.committed.set_result(None)
+
+    def close(self) -> None:
+        self._thread.shutdown()
+
+
+class Journal:
+    """One run's journal, used by one process at a time (``run_lock`` sees to that); readers may be many."""
+
+    def __init__(self, path: Path, engine: sa.Engine, read_only: bool) -> None:
+        """For ``open`` alone."""
+        self._path = path
+        self._engine = engine
+        self._known = None if read_only else self._marks()
+        self._writer = None if read_only else _Writer(path, engine)
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> Self:
+        """Opens the journal at ``path``; one that is to be written is created where there is none.
+
+        Raises:
+            InputError: no journal to read, not a journal, or one that a newer Solon wrote.
+            StorageError: the file cannot be read, or cannot be written and is to be.
+        """
+        if read_only and not path.exists():
+            raise InputError(str(path), "there is no journal here", "name the folder of a run that has begun")
+        engine = _engine(path, read_only)
+        try:
+            with _storage_errors(path), engine.connect() as connection:
+                _prepare(path, connection, read_only)
+            return cls(path, engine, read_only)
+        except BaseException:
+            engine.dispose()
+            raise
+
+    async def find(self, key: str) -> bytes | None:
+        """The raw reply to the call, if one is recorded. Costs next to nothing where none is."""
+        if self._known is not None and _mark(key) not in self._known:
+            return None
+        return await asyncio.to_thread(self._first, _REPLY, key=key)
+
+    async def record(self, key: str, model: str, request: bytes, reply: bytes) -> None:
+        """Returns once the reply is on the disk. The first reply recorded for a key is the one kept."""
+        if self._known is not None:
+            self._known.add(_mark(key))
+        values: _Values = {"key": key, "model": model, "request": request, "reply": reply}
+        await asyncio.wrap_future(self._write(_ADD_CALL, values))
+
+    def call(self, key_prefix: str, limit: int = 20) -> tuple[RecordedCall, ...]:
+        """The first ``limit`` recorded calls, by key, whose key starts with these hex digits."""
+        key = _calls.c.key
+        within = sa.select(_calls).where(key >= key_prefix, key < key_prefix + "g")  # "g": past every hex digit
+        return tuple(RecordedCall(*row) for row in self._fetch(within.order_by(key).limit(limit)))
+
+    async def save_row(self, prompt: str, recipe: str, body: bytes) -> None:
+        """Returns once the prompt's row is on the disk, in place of any earlier one."""
+        await asyncio.wrap_future(self._write(_PUT_ROW, {"prompt": prompt, "recipe": recipe, "body": body}))
+
+    def recipes(self) -> dict[str, str]:
+        """Each prompt that has a row, with the recipe it was made by."""
+        return dict(self._fetch(sa.select(_rows.c.prompt, _rows.c.recipe)))
+
+    def bodies(self, prompts: Iterable[str]) -> Iterator[bytes]:
+        """The rows of the prompts, in the order given, with few of them in memory at once.
+
+        Raises:
+            KeyError: a prompt has no row (skipping it would shift the others).
+        """
+        remaining = iter(prompts)
+        while some := list(islice(remaining, BODIES_AT_ONCE)):
+            found = dict(self._fetch(sa.select(_rows.c.prompt, _rows.c.body).where(_rows.c.prompt.in_(some))))
+            yield from (found[prompt] for prompt in some)
+
+    def find_rows(self, fragment: str) -> list[bytes]:
+        """The rows that contain ``fragment``, letter for letter, ordered by prompt. Reads every row."""
+        holds = sa.func.instr(_rows.c.body, fragment.encode()) > 0
+        return [body for (body,) in self._fetch(sa.select(_rows.c.body).where(holds).order_by(_rows.c.prompt))]
+
+    def forget_rows_except(self, prompts: Collection[str]) -> int:
+        """Deletes the rows of all other prompts and says how many. Calls stay: they are paid for."""
+        gone = self.recipes().keys() - set(prompts)
+        if gone:
+            values: list[_Values] = [{"gone": prompt} for prompt in gone]
+            self._write(_DROP_ROW, *values).result()
+        return len(gone)
+
+    def note(self, name: str) -> str | None:
+        value: str | None = self._first(_NOTE, name=name)
+        return value
+
+    def set_note(self, name: str, value: str) -> None:
+        """Returns once the note is on the disk."""
+        self._write(_PUT_NOTE, {"name": name, "value": value}).result()
+
+    def _write(self, statement: sa.Executable, *values: _Values) -> Future[None]:
+        if self._writer is None:
+            raise StorageError(f"{self._path}: the journal is open for reading only: it takes no writes")
+        return self._writer.add(statement, list(values))
+
+    def _fetch(self, statement: sa.Select[Any], **values: str) -> list[Any]:
+        with _storage_errors(self._path), self._engine.connect() as connection:
+            return list(connection.execute(statement, values))
+
+    def _marks(self) -> set[int]:
+        few = {"yield_per": 10_000}  # of a million keys
+        with _storage_errors(self._path), self._engine.connect() as connection:
+            return {_mark(key) for key in connection.scalars(sa.select(_calls.c.key), execution_options=few)}
+
+    def _first(self, statement: sa.Select[Any], **values: str) -> Any:
+        return next((row[0] for row in self._fetch(statement, **values)), None)
+
+    def close(self) -> None:
+        """Commits what is under way."""
+        if self._writer is not None:
+            self._writer.close()
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _mark(key: str) -> int:
+    """The key's first 60 bits: a filter in front of the file, at half a digest's memory."""
+    return int(key[:15], 16)
+
+
+@contextmanager
+def _storage_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        fact = error.orig if isinstance(error, DBAPIError) else error
+        if getattr(fact, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+            raise _not_a_journal(path) from error
+        remedy = "make room or repair the disk, then run again; what was recorded is kept"
+        raise StorageError(f"{path}: {fact}: {remedy}") from error
+
+
+def _not_a_journal(path: Path) -> InputError:
+    return InputError(str(path), "this file is not a journal", "name another, or move it away")
+
+
+def _engine(path: Path, read_only: bool) -> sa.Engine:
+    """Whatever it acknowledges survives a power cut: a write-ahead log, synced at every commit."""
+
+    def connect() -> sqlite3.Connection:
+        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+        if read_only and not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
+            uri += "&immutable=1"  # an archived run: SQLite may not put its shared memory beside it
+        connection = sqlite3.connect(uri, uri=True, timeout=30, check_same_thread=False)
+        connection.execute("PRAGMA synchronous=FULL")
+        return connection
+
+    return sa.create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1)
+
+
+def _prepare(path: Path, connection: sa.Connection, read_only: bool) -> None:
+    """Makes an empty file a journal, and refuses any other file that is not one."""
+    tables = set(sa.inspect(connection).get_table_names())
+    if not tables and not read_only:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # all of it or nothing, even if killed here
+        _schema.create_all(connection)
+        connection.execute(_PUT_NOTE, {"name": "schema", "value": str(SCHEMA)})
+        connection.commit()
+    elif not tables.issuperset(_schema.tables):
+        raise _not_a_journal(path)
+    version = connection.scalar(_NOTE, {"name": "schema"})
+    if version is None or not version.isdecimal():
+        raise _not_a_journal(path)
+    if int(version) > SCHEMA:
+        raise InputError(str(path), f"its schema {version} is newer than {SCHEMA}", "upgrade Solon")

@@ -1,0 +1,72 @@
+"""What a person sees while a run works: a live line on a terminal, plain lines elsewhere. All of it on stderr."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+PLAIN_EVERY = 10.0  # seconds between two plain lines
+
+
+class Reporter(Protocol):
+    """Told how far some work is; ``facts`` is a short text that goes with it."""
+
+    def at(self, done: int, facts: str) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
+class PlainReporter:
+    """A line every ten seconds and one at the end: for logs and pipes."""
+
+    def __init__(self, title: str, total: int) -> None:
+        self.title, self.total = title, total
+        self.began = self.told = time.monotonic()
+
+    def at(self, done: int, facts: str) -> None:
+        now = time.monotonic()
+        if done >= self.total or now - self.told >= PLAIN_EVERY:
+            self.told = now
+            left = (now - self.began) / done * (self.total - done) if done else 0.0
+            until = f", about {left:.0f} s left" if done < self.total and done else ""
+            self.note(f"{self.title}: {done}/{self.total}{until}{', ' + facts if facts else ''}")
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+class LiveReporter:
+    """One line that renews itself, with a bar, the time left and the facts."""
+
+    def __init__(self, progress: Progress, title: str, total: int) -> None:
+        self.progress = progress
+        self.task = progress.add_task(title, total=total, facts="")
+
+    def at(self, done: int, facts: str) -> None:
+        self.progress.update(self.task, completed=done, facts=facts)
+
+    def note(self, text: str) -> None:
+        self.progress.console.print(text, highlight=False, markup=False)
+
+
+@contextmanager
+def reporting(title: str, total: int) -> Iterator[Reporter]:
+    """A reporter that suits where stderr goes."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield PlainReporter(title, total)
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("[dim]{task.fields[facts]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield LiveReporter(progress, title, total)

@@ -1,0 +1,150 @@
+"""``report.md``: what a run, its training and its evaluation came to, for a person to read."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trainer.evaluate import Evaluation, Measure
+
+from judge.audit.position import Position
+from judge.pairs import PreferencePair
+from solon.summary import Kept, Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that a report is made from; what did not happen yet is None."""
+
+    name: str
+    constitution: str
+    models: Mapping[str, str]  # role to model
+    tally: Tally
+    position: Position
+    kept: Sequence[Kept]
+    example: PreferencePair | None
+    run: Mapping[str, Any] | None  # summary.json
+    training: Mapping[str, Any] | None  # training.json
+    evaluation: Evaluation | None
+    warnings: Sequence[str]
+    files: Mapping[str, str]  # what it is to where it lies
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; the first column is text, the others figures."""
+    rule = ["---", *("---:" for _ in head[1:])]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
+
+
+def percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.0%}"
+
+
+def render(facts: Facts) -> str:
+    sections = [
+        f"# {facts.name}",
+        overview(facts),
+        "## The judge\n\n" + judge_section(facts.position),
+        "## Which completions keep the checked principles\n\n" + kept_section(facts.kept),
+        "## What did not become a pair\n\n" + counts_section(facts.tally),
+    ]
+    if facts.example:
+        sections.append("## One pair\n\n" + example_section(facts.example))
+    if facts.training:
+        sections.append("## Training\n\n" + training_section(facts.training))
+    if facts.evaluation:
+        sections.append("## Evaluation on held-out prompts\n\n" + evaluation_section(facts))
+    sections.append("## Where everything is\n\n" + "\n".join(f"* {k}: `{v}`" for k, v in facts.files.items()))
+    return "\n\n".join(sections) + "\n"
+
+
+def overview(facts: Facts) -> str:
+    tally, run = facts.tally, facts.run or {}
+    tokens = run.get("tokens", {})
+    models = ", ".join(f"{role} `{model}`" for role, model in facts.models.items())
+    rows = [
+        ("prompts", f"{tally.rows}"),
+        ("candidates", f"{tally.candidates}"),
+        ("preference pairs", f"{tally.pairs}"),
+        ("calls sent / reused in the last run", f"{run.get('calls_sent', 0)} / {run.get('calls_reused', 0)}"),
+        ("tokens read / written in it", f"{tokens.get('prompt', 0):,} / {tokens.get('completion', 0):,}"),
+        ("seconds it took", f"{run.get('seconds', 0):.0f}"),
+    ]
+    return f"Constitution `{facts.constitution}`; {models}.\n\n" + table(("", "figure"), rows)
+
+
+def judge_section(position: Position) -> str:
+    if not position.judgements:
+        return "No judge model was asked, or none gave a verdict in both orders: the checks decided."
+    rows = [
+        ("judgements asked in both orders", f"{position.judgements}"),
+        ("both orders prefer the same candidate", percent(position.orders_agree)),
+        ("verdicts for the slot shown first", percent(position.first_slot)),
+    ]
+    verdict = f"> **{position.warning}**" if position.warning else "Nothing here speaks against this judge."
+    return f"{verdict}\n\n{table(('', 'figure'), rows)}"
+
+
+def kept_section(kept: Sequence[Kept]) -> str:
+    if not kept:
+        return "This constitution has no checked principle."
+    rows = [
+        (k.principle, percent(k.drafts), percent(k.revisions), percent(k.chosen), percent(k.rejected)) for k in kept
+    ]
+    return table(("principle", "drafts", "revisions", "chosen", "rejected"), rows)
+
+
+def counts_section(tally: Tally) -> str:
+    rows = [(reason, f"{count}") for reason, count in tally.drops.most_common()]
+    rows += [(f"no verdict: {reason}", f"{count}") for reason, count in tally.no_verdicts.most_common()]
+    return table(("reason", "count"), rows) if rows else "Everything became a pair."
+
+
+def example_section(pair: PreferencePair) -> str:
+    return (
+        f"`{pair.id}`, margin {pair.margin:.2f}, decided by {', '.join(pair.decided_by)}.\n\n"
+        f"**Prompt:** {one_line(pair.prompt.text)}\n\n"
+        f"**Chosen:** {one_line(pair.chosen.text)}\n\n"
+        f"**Rejected:** {one_line(pair.rejected.text)}"
+    )
+
+
+def one_line(text: str, most: int = 600) -> str:
+    """Model text as one paragraph in which nothing is markup."""
+    flat = " ".join(text.split())
+    cut = flat if len(flat) <= most else flat[:most] + " …"
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|!" else c for c in cut)
+
+
+def training_section(training: Mapping[str, Any]) -> str:
+    steps = training["steps"]
+    rows = [(str(s["step"]), f"{s['loss']:.3f}", f"{s['margin']:.3f}", percent(s["accuracy"])) for s in spread(steps)]
+    head = f"DPO on {training['rows']} pairs in {training['seconds']:.0f} s, {len(steps)} steps."
+    return f"{head}\n\n{table(('step', 'loss', 'reward margin', 'reward accuracy'), rows)}"
+
+
+def spread(steps: Sequence[Any], most: int = 6) -> list[Any]:
+    """At most ``most`` of ``steps``, evenly apart, with the first and the last."""
+    if len(steps) <= most:
+        return list(steps)
+    return [steps[round(place * (len(steps) - 1) / (most - 1))] for place in range(most)]
+
+
+def evaluation_section(facts: Facts) -> str:
+    assert facts.evaluation is not None
+    rows = [measure_row(measure) for measure in facts.evaluation.measures]
+    warnings = "".join(f"\n\n> **{warning}**" for warning in facts.warnings)
+    return table(EVALUATION_HEAD, rows) + warnings
+
+
+EVALUATION_HEAD = ("measure", "base", "trained", "difference", "95 % interval")
+
+
+def measure_row(measure: Measure) -> tuple[str, ...]:
+    """One line of the evaluation's table: shares in per cent, the rest as they are."""
+    share = measure.unit == "share"
+
+    def figure(value: float, sign: str = "") -> str:
+        return f"{value:{sign}.0%}" if share else f"{value:{sign}.2f}" if abs(value) < 10 else f"{value:{sign}.0f}"
+
+    interval = f"[{figure(measure.low, '+')}, {figure(measure.high, '+')}]"
+    return measure.name, figure(measure.base), figure(measure.trained), figure(measure.difference, "+"), interval

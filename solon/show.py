@@ -1,0 +1,114 @@
+"""One row's whole history, as a person reads it."""
+
+import json
+from collections.abc import Iterator
+
+from constitution.errors import InputError
+from constitution.principle import Constitution
+from generator.candidates import Candidate
+from judge.pairs import PreferencePair
+from judge.verdict import Judgement, OneVerdict, Verdict
+from solon.journal import Journal
+from solon.pipeline import Row, load_row
+
+SHORTEST_ID = 4
+
+
+def find_rows(journal: Journal, name: str) -> list[Row]:
+    """The rows in which something is called ``name`` or begins with it: prompt, candidate, pair or call.
+
+    Raises:
+        InputError: nothing is.
+    """
+    if len(name) < SHORTEST_ID:
+        raise InputError(name, "is too short for an id", f"give at least {SHORTEST_ID} characters")
+    rows = [row for row in map(load_row, journal.find_rows(name)) if any(i.startswith(name) for i in ids_of(row))]
+    if not rows:
+        raise InputError(name, "is the id of nothing in this run", "take one from the report or the export")
+    return rows
+
+
+def ids_of(row: Row) -> Iterator[str]:
+    yield row.made.prompt.id
+    for candidate in row.made.candidates:
+        yield from (candidate.id, candidate.call)
+    yield from (critiqued.critique.call for critiqued in row.made.critiques)
+    yield from (pair.id for pair in row.pairs)
+    yield from (drop.about for drop in row.drops)
+    for judgement in row.judgements:
+        yield from (verdict.call for verdict in (judgement.forward, judgement.backward) if verdict and verdict.call)
+
+
+def tell(row: Row, constitution: Constitution) -> str:
+    """The history in the order in which it came about."""
+    return "\n\n".join(
+        [
+            f"PROMPT {row.made.prompt.id}\n" + "\n".join(f"{m.role}: {m.content}" for m in row.made.prompt.messages),
+            *(tell_candidate(row, candidate, constitution) for candidate in row.made.candidates),
+            *(tell_couple(row, label.a, label.b) for label in row.labels),
+            *(tell_pair(pair) for pair in row.pairs),
+            *([tell_drops(row)] if row.drops else []),
+        ]
+    )
+
+
+def tell_candidate(row: Row, candidate: Candidate, constitution: Constitution) -> str:
+    kind = f"REVISION {candidate.round} of {candidate.revises}" if candidate.is_revision else "DRAFT"
+    held = [
+        f"{'keeps ' if principle.check.kept(row.made.prompt.text, candidate.text) else 'BREAKS'} {principle.id}"
+        for principle in constitution.applying_to(row.made.prompt.tags)
+        if principle.check
+    ]
+    parts = [f"{kind} {candidate.id} (sample {candidate.sample}, ends by {candidate.finish})", candidate.text]
+    parts += [f"  {line}" for line in held]
+    parts += [
+        f"  CRITIQUE under {c.critique.principle} ({'violated' if c.critique.violated else 'kept'}): {c.critique.text}"
+        for c in row.made.critiques
+        if c.candidate == candidate.id
+    ]
+    return "\n".join(parts)
+
+
+def tell_couple(row: Row, a: str, b: str) -> str:
+    label = next(label for label in row.labels if (label.a, label.b) == (a, b))
+    lines = [tell_judgement(judgement) for judgement in row.judgements if (judgement.a, judgement.b) == (a, b)]
+    verdict = "no verdict" if label.p_a is None else f"{label.preferred or 'neither'}, margin {label.margin:.3f}"
+    decided = f" (decided by {', '.join(label.decided_by)})" if label.decided_by else ""
+    return "\n".join([f"JUDGED a = {a}, b = {b}", *lines, f"  LABEL: {verdict}{decided}"])
+
+
+def tell_judgement(judgement: Judgement) -> str:
+    p_a = "none" if judgement.p_a is None else f"{judgement.p_a:.3f}"
+    if judgement.backward is None:
+        return f"  {judgement.principle}: p(a) = {p_a}, by a check"
+    agree = {True: "orders agree", False: "ORDERS DISAGREE", None: "no verdict in one order"}[judgement.orders_agree]
+    orders = f"a first: {tell_verdict(judgement.forward)}; b first: {tell_verdict(judgement.backward)}"
+    return f"  {judgement.principle}: p(a) = {p_a}, by the judge model: {orders}; {agree}"
+
+
+def tell_verdict(verdict: OneVerdict) -> str:
+    if isinstance(verdict, Verdict):
+        mass = "" if verdict.label_mass is None else f", label mass {verdict.label_mass:.2f}"
+        return f"slot {verdict.slot or 'none'} (p(1) = {verdict.p_first:.3f}{mass})"
+    return f"NO VERDICT: {verdict.reason} ({verdict.detail})"
+
+
+def tell_pair(pair: PreferencePair) -> str:
+    return (
+        f"PAIR {pair.id}: chosen {pair.chosen.id}, rejected {pair.rejected.id}; "
+        f"p_chosen {pair.p_chosen:.3f}, margin {pair.margin:.3f}, label by {pair.label_source}"
+    )
+
+
+def tell_drops(row: Row) -> str:
+    return "\n".join(f"DROPPED at {d.stage}: {d.reason}: {d.about} {d.detail}".rstrip() for d in row.drops)
+
+
+def tell_call(journal: Journal, name: str) -> str | None:
+    """The recorded call of that key, if ``name`` is the beginning of exactly one."""
+    found = journal.call(name) if len(name) >= SHORTEST_ID and set(name) <= set("0123456789abcdef") else ()
+    if len(found) != 1:
+        return None
+    call = found[0]
+    asked = json.dumps(json.loads(call.request), indent=2, ensure_ascii=True)
+    return f"CALL {call.key}\nmodel: {call.model}\nsent: {asked}\nreceived: {call.reply.decode(errors='replace')}"

@@ -1,0 +1,1 @@
+"""The files that ``solon init`` copies: a run that works as it is."""

@@ -1,0 +1,1 @@
+"""Preference pairs in, a trained policy and its evaluation out. Knows nothing of journals and runs."""

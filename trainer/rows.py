@@ -1,0 +1,96 @@
+"""Training rows: preference pairs in the one form that TRL reads as it is meant.
+
+That form is explicit and conversational. The system message and the whole conversation stand in
+``prompt``; ``chosen`` and ``rejected`` hold one assistant message each. Other spellings crash TRL, or
+train on a doubled prompt in silence.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from constitution.identity import unit_interval
+from generator.chat import Message
+from judge.pairs import PreferencePair
+
+MESSAGE_COLUMNS = ("prompt", "chosen", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRow:
+    """One preference pair to train on, with where it came from.
+
+    Raises:
+        ValueError: a completion is empty, or both are the same: TRL would train on either in silence,
+            so a pair of that kind must have been dropped, and counted, before it became a row.
+    """
+
+    prompt: tuple[Message, ...]
+    chosen: tuple[Message, ...]
+    rejected: tuple[Message, ...]
+    pair_id: str
+    prompt_id: str
+    chosen_id: str
+    rejected_id: str
+    p_chosen: float  # in (0.5, 1]
+    margin: float  # 2·p_chosen - 1
+    orders_agree: bool | None
+    label_source: Literal["ai", "human"]
+    decided_by: tuple[str, ...]  # ids of the principles that decided
+    verdicts: str  # JSON text: what every principle said of the pair
+
+    def __post_init__(self) -> None:
+        if not all(message.content.strip() for message in (*self.chosen, *self.rejected)):
+            raise ValueError(f"pair {self.pair_id}: a completion is empty")
+        if self.chosen == self.rejected:
+            raise ValueError(f"pair {self.pair_id}: chosen and rejected are the same")
+
+
+COLUMNS = tuple(field.name for field in fields(TrainingRow))
+
+
+def training_row(pair: PreferencePair, verdicts: str) -> TrainingRow:
+    """The row of ``pair``; ``verdicts`` is JSON text that travels with it unread."""
+    return TrainingRow(
+        prompt=pair.prompt.messages,
+        chosen=(Message("assistant", pair.chosen.text),),
+        rejected=(Message("assistant", pair.rejected.text),),
+        pair_id=pair.id,
+        prompt_id=pair.prompt.id,
+        chosen_id=pair.chosen.id,
+        rejected_id=pair.rejected.id,
+        p_chosen=pair.p_chosen,
+        margin=pair.margin,
+        orders_agree=pair.orders_agree,
+        label_source=pair.label_source,
+        decided_by=pair.decided_by,
+        verdicts=verdicts,
+    )
+
+
+def columns(rows: Iterable[TrainingRow]) -> dict[str, list[object]]:
+    """The table of ``rows``, column by column, rows in the order given.
+
+    All columns are there even without a row. Messages are ``{"role", "content"}`` objects in a list.
+    """
+    table: dict[str, list[object]] = {name: [] for name in COLUMNS}
+    for row in rows:
+        for name in COLUMNS:
+            table[name].append(cell(getattr(row, name)))
+    return table
+
+
+def cell(value: object) -> object:
+    """``value`` as a table holds it: tuples as lists, messages as objects."""
+    if isinstance(value, Message):
+        return {"role": value.role, "content": value.content}
+    return [cell(item) for item in value] if isinstance(value, tuple) else value
+
+
+def is_test(prompt_id: str, seed: int, share: float) -> bool:
+    """Whether all rows of a prompt are held out of training, so that no prompt stands on both sides.
+
+    Decided by nothing but the arguments: adding prompts moves no other prompt. Raising ``share``, in
+    [0, 1], only ever adds prompts to those held out.
+    """
+    return unit_interval("split", seed, prompt_id) < share
