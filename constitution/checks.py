@@ -35,8 +35,8 @@ FUNCTION_WORDS = frozenset(
 
 
 def words(text: str) -> list[str]:
-    """The words of ``text`` in order, lowercased; numbers count, punctuation does not."""
-    return [match.lower() for match in WORD.findall(text)]
+    """The words of ``text`` in order, lowercased, apostrophes straight; numbers count, punctuation does not."""
+    return [match.lower().replace("’", "'") for match in WORD.findall(text)]
 
 
 def sentences(text: str) -> list[str]:
@@ -95,8 +95,8 @@ class NoOpening:
     phrases: tuple[str, ...] = FILLER_OPENINGS
 
     def kept(self, prompt: str, completion: str) -> bool:
-        opening = words(completion)[:8]
-        return not any(opening[: len(phrase)] == phrase for phrase in map(words, self.phrases))
+        opening = words(completion)
+        return not any(phrase and opening[: len(phrase)] == phrase for phrase in map(words, self.phrases))
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def existing(table: Any, path: Path) -> Path:
 
 def readable_cuts(text: str) -> Iterator[tuple[int, Any]]:
     """(number of the last line, contents) of every cut of ``text`` after a whole statement."""
-    lines = text.splitlines(keepends=True)
+    lines = [f"{line}\n" for line in text.split("\n")]  # splitlines would also split inside a string, at U+2028
     for number in range(1, len(lines) + 1):
         try:
             yield number, tomllib.loads("".join(lines[:number]))

@@ -63,5 +63,6 @@ class Candidates:
     drops: tuple[Drop, ...] = ()
 
 
-def candidate_id(prompt: Prompt, call: str) -> str:
-    return short_id("candidate", prompt.id, call)
+def candidate_id(prompt: Prompt, sample: int, call: str) -> str:
+    """Two drafts of the same words may be revised by one and the same call; their samples tell those apart."""
+    return short_id("candidate", prompt.id, sample, call)

@@ -111,7 +111,7 @@ class Chain:
     def candidate(
         self, reply: ChatReply, number: int, revises: str | None = None, principle: str | None = None
     ) -> Candidate:
-        name = candidate_id(self.prompt, reply.key)
+        name = candidate_id(self.prompt, self.sample, reply.key)
         return Candidate(name, reply.text, reply.finish, reply.key, self.sample, number, revises, principle)
 
     def admit(self, candidate: Candidate) -> Candidate | None:

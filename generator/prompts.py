@@ -62,7 +62,7 @@ def parse_prompt(line: str, place: str) -> Prompt:
         row = LINE.validate_json(json.dumps(json.loads(line)))
     except ValidationError as error:
         raise InputError(place, *explain(error, LINE)) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(place, f"not JSON ({error})", "write one JSON object on each line") from None
     if (row.prompt is None) == (row.messages is None):
         raise InputError(place, "needs 'prompt' or 'messages'", "give one of the two")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from constitution.principle import Constitution, Principle
-from judge.verdict import Judgement
+from judge.verdict import Judgement, from_half
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +67,4 @@ def rank(principle: Principle) -> tuple[bool, int]:
 def weighted_mean(spoken: Sequence[tuple[Principle, float]]) -> float:
     """Measured from one half, so that mirrored verdicts give exactly mirrored means and ties stay exact."""
     total = sum(principle.weight for principle, _ in spoken)
-    return 0.5 + sum(principle.weight * (p - 0.5) for principle, p in spoken) / total
+    return from_half(sum(principle.weight * (p - 0.5) for principle, p in spoken) / total)

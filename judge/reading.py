@@ -23,15 +23,17 @@ def read_verdict(outcome: Outcome) -> OneVerdict:
 def read_logprobs(reply: ChatReply) -> OneVerdict:
     """The two labels' probabilities at the first token, renormalised; other tokens count as neither.
 
-    A label that is not among the tokens given is at most as likely as the least likely of them, and
-    taken as that, so that a verdict is never more certain than the log-probs show.
+    A label that is not among the tokens given is at most as likely as the least likely of them, and as
+    what these leave over; it is taken as that, so that a verdict is never more certain than the
+    log-probs show.
     """
     one, two = label_probability(reply.first_token, "1"), label_probability(reply.first_token, "2")
     mass = one + two
     if mass < LEAST_LABEL_MASS:
         return NoVerdict("low label mass", reply.key, f"the labels hold {mass:.4f} of the probability")
-    floor = math.exp(min(token.logprob for token in reply.first_token))
-    one, two = one or min(floor, two), two or min(floor, one)
+    shown = [math.exp(token.logprob) for token in reply.first_token]
+    floor = max(0.0, min(min(shown), 1 - math.fsum(shown)))
+    one, two = one or floor, two or floor
     return Verdict(one / (one + two), reply.key, min(mass, 1.0))
 
 

@@ -40,6 +40,11 @@ class NoVerdict:
 OneVerdict: TypeAlias = Verdict | NoVerdict
 
 
+def from_half(deviation: float) -> float:
+    """One half plus ``deviation``, in steps of 2^-53: mirrored deviations give exactly mirrored chances."""
+    return 0.5 + round(deviation * 2**53) / 2**53
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What one principle says of an unordered pair of candidates ``a`` and ``b``, with ``a < b``.
@@ -63,7 +68,7 @@ class Judgement:
             return self.forward.p_first
         if not isinstance(self.backward, Verdict):
             return None
-        return (self.forward.p_first + (1.0 - self.backward.p_first)) / 2
+        return from_half((self.forward.p_first - self.backward.p_first) / 2)
 
     @property
     def orders_agree(self) -> bool | None:

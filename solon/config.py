@@ -103,7 +103,11 @@ class Dpo:
     beta: Annotated[float, Field(gt=0)] = 0.1
     learning_rate: Annotated[float, Field(gt=0)] = 1e-5
     epochs: Positive = 1
-    batch_size: Positive = 8
+    batch_size: Positive = 4  # pairs at once; a step sees gradient_accumulation times as many
+    gradient_accumulation: Positive = 2
+    max_length: Positive = 1024  # tokens of prompt and completion
+    bf16: bool = True  # matrix products in bfloat16; weights stay float32
+    train_embeddings: bool = False  # the vocabulary's matrices too
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from solon.pipeline import Row
 from trainer.rows import TrainingRow, columns, is_test, training_row
 
 LOCK = "lock.json"
+UNDER_WAY = "lock.json.new"  # becomes the lock when everything else is written
 TABLES = ("train.parquet", "test.parquet")
 
 
@@ -46,17 +47,21 @@ def export_trl(folder: RunFolder, rows: Iterable[Row], out: Path) -> Exported:
     if not train and not test:
         raise InputError(str(folder.path), "has no preference pairs", "see the drops in its report for why")
     out.mkdir(parents=True, exist_ok=True)
+    (out / UNDER_WAY).touch()
+    (out / LOCK).unlink(missing_ok=True)  # from here to the end a kill leaves what is known to be incomplete
     for name, side in zip(TABLES, sides, strict=True):
         write_parquet(out / name, columns(side))
     principles = out / folder.principles_file.name
     principles.write_bytes(folder.principles_file.read_bytes())
     lock = lock_of(folder, {name: sha256(out / name) for name in (*TABLES, principles.name)}, len(train), len(test))
-    (out / LOCK).write_text(json.dumps(lock, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    (out / UNDER_WAY).write_text(json.dumps(lock, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    (out / UNDER_WAY).replace(out / LOCK)
     return Exported(len(train), len(test), str(out))
 
 
 def require_own(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / LOCK).is_file())):
+    ours = any((out / name).is_file() for name in (LOCK, UNDER_WAY))
+    if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
         raise InputError(str(out), "holds something that is no export", "name a new folder; nothing is overwritten")
 
 

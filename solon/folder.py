@@ -96,7 +96,9 @@ def open_folder(run: Path) -> RunFolder:
 
 def save_config(folder: RunFolder) -> None:
     """The resolved configuration, every default written out, and where its relative paths start."""
-    folder.config_file.write_text(tomlkit.dumps(without_none(asdict(folder.config))), encoding="utf-8")
+    whole = folder.config_file.with_suffix(".toml.new")
+    whole.write_text(tomlkit.dumps(without_none(asdict(folder.config))), encoding="utf-8")
+    whole.replace(folder.config_file)  # at once, so that a kill leaves no half of it
     (folder.path / "origin").write_text(f"{folder.beside}\n", encoding="utf-8")
 
 

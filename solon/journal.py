@@ -19,7 +19,7 @@ from typing import Any, Self, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from constitution.errors import InputError, StorageError
@@ -240,8 +240,8 @@ def _mark(key: str) -> int:
 def _storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except SQLAlchemyError as error:
-        fact = error.orig if isinstance(error, DBAPIError) else error
+    except DBAPIError as error:
+        fact = error.orig
         if getattr(fact, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
             raise _not_a_journal(path) from error
         remedy = "make room or repair the disk, then run again; what was recorded is kept"

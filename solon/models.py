@@ -113,6 +113,8 @@ class JournaledModel:
     async def pay(self, key: str, request: ChatRequest) -> Outcome:
         async with self.gate:
             raw = await self.backend.send(request)
+            if isinstance(raw, CallFailure) and raw.reason in STOPS_THE_RUN:
+                self.gate.shut_down()  # before the next in line is let out
         if isinstance(raw, CallFailure):
             self.meter.failures[raw.reason] += 1
             if raw.reason in STOPS_THE_RUN:
@@ -158,6 +160,23 @@ def open_scripted(endpoint: Endpoint) -> OpenBackend:
     if endpoint.model not in SCRIPTS:
         raise InputError(f"backend 'scripted', model {endpoint.model!r}", "no such script", f"use {', '.join(SCRIPTS)}")
     return ScriptedModel(SCRIPTS[endpoint.model], f"scripted:{endpoint.model}", endpoint.latency)
+
+
+def require(endpoint: Endpoint, beside: Path) -> None:
+    """Refuses a model that is not there, as far as that shows without asking anybody.
+
+    Raises:
+        InputError: its script, its weights or its key is missing.
+    """
+    match endpoint.backend:
+        case "scripted":
+            open_scripted(endpoint)
+        case "llamacpp":
+            from generator.models.llamacpp import find_weights
+
+            find_weights(endpoint.model, beside)
+        case "openai":
+            key_of(endpoint)
 
 
 def key_of(endpoint: Endpoint) -> str:

@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.evaluate import Evaluation, Measure
-
 from judge.audit.position import Position
 from judge.pairs import PreferencePair
 from solon.summary import Kept, Tally
+from trainer.evaluate import Evaluation, Measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +57,15 @@ def render(facts: Facts) -> str:
 
 
 def overview(facts: Facts) -> str:
-    tally, run = facts.tally, facts.run or {}
-    tokens = run.get("tokens", {})
+    tally, took = facts.tally, (facts.run or {}).get("in_all", {})
     models = ", ".join(f"{role} `{model}`" for role, model in facts.models.items())
     rows = [
         ("prompts", f"{tally.rows}"),
         ("candidates", f"{tally.candidates}"),
         ("preference pairs", f"{tally.pairs}"),
-        ("calls sent / reused in the last run", f"{run.get('calls_sent', 0)} / {run.get('calls_reused', 0)}"),
-        ("tokens read / written in it", f"{tokens.get('prompt', 0):,} / {tokens.get('completion', 0):,}"),
-        ("seconds it took", f"{run.get('seconds', 0):.0f}"),
+        ("calls sent", f"{took.get('calls_sent', 0):,}"),
+        ("tokens read / written", f"{took.get('prompt_tokens', 0):,} / {took.get('completion_tokens', 0):,}"),
+        ("seconds", f"{took.get('seconds', 0):.0f}"),
     ]
     return f"Constitution `{facts.constitution}`; {models}.\n\n" + table(("", "figure"), rows)
 
@@ -109,10 +107,11 @@ def example_section(pair: PreferencePair) -> str:
 
 
 def one_line(text: str, most: int = 600) -> str:
-    """Model text as one paragraph in which nothing is markup."""
+    """Model text as one paragraph in which nothing is markup and nothing moves a cursor."""
     flat = " ".join(text.split())
     cut = flat if len(flat) <= most else flat[:most] + " …"
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|!" else c for c in cut)
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|!~&" else c for c in plain)
 
 
 def training_section(training: Mapping[str, Any]) -> str:

@@ -4,14 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from trainer.evaluate import Evaluation, collapse_warnings, load_evaluation
-
 from judge.pairs import PreferencePair
 from solon.folder import RunFolder
 from solon.journal import Journal
 from solon.report import Facts, render
 from solon.run import stored_rows
 from solon.summary import judge_position, kept_shares, tally
+from trainer.evaluate import Evaluation, collapse_warnings, load_evaluation
 
 
 def write_report(folder: RunFolder) -> Path:

@@ -24,6 +24,7 @@ from solon.models import Draining, Gate, JournaledModel, Meter, open_backend
 from solon.pipeline import Recipe, Row, dump_row, load_row, process
 from solon.progress import Reporter, reporting
 
+FIRST_FILES = ("run.lock", "journal.db", "config.toml")  # all that a run killed at its very beginning leaves behind
 UNFINISHED = ""  # the recipe noted with a row in which a call failed: it matches none, so the row is made again
 
 
@@ -50,7 +51,7 @@ def check_continues(folder: RunFolder, journal: Journal, accept_changes: bool) -
         for key in sorted(before.keys() | now.keys())
         if before.get(key) != now.get(key)
     ]
-    if changed and not accept_changes:
+    if changed and not accept_changes and journal.call("", limit=1):  # else nothing is paid for that could be lost
         raise InputError(
             str(folder.path),
             f"the configuration changed since this run began: {'; '.join(changed)}",
@@ -68,7 +69,7 @@ def check_own(folder: RunFolder) -> None:
                 str(folder.path), f"holds the run {other!r}", f"choose another folder for {folder.config.name!r}"
             )
     elif folder.path.exists() and (
-        not folder.path.is_dir() or any(p.name[:8] != "run.lock" for p in folder.path.iterdir())
+        not folder.path.is_dir() or not all(p.name.startswith(FIRST_FILES) for p in folder.path.iterdir())
     ):
         raise InputError(str(folder.path), "holds something that is no run", "choose an empty or a new folder")
 

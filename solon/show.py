@@ -20,9 +20,13 @@ def find_rows(journal: Journal, name: str) -> list[Row]:
     Raises:
         InputError: nothing is.
     """
+    spelled = json.dumps(name)  # as a row's JSON spells it
+    if rows := [row for row in map(load_row, journal.find_rows(spelled)) if name in ids_of(row)]:
+        return rows
     if len(name) < SHORTEST_ID:
         raise InputError(name, "is too short for an id", f"give at least {SHORTEST_ID} characters")
-    rows = [row for row in map(load_row, journal.find_rows(name)) if any(i.startswith(name) for i in ids_of(row))]
+    begun = map(load_row, journal.find_rows(spelled[1:-1]))
+    rows = [row for row in begun if any(i.startswith(name) for i in ids_of(row))]
     if not rows:
         raise InputError(name, "is the id of nothing in this run", "take one from the report or the export")
     return rows

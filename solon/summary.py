@@ -12,6 +12,7 @@ from judge.audit.position import Position, position
 from judge.verdict import Judgement
 from solon.folder import RunFolder
 from solon.journal import Journal
+from solon.models import Meter
 from solon.pipeline import Row
 from solon.run import Outcome, stored_rows
 
@@ -129,10 +130,25 @@ def summarise(folder: RunFolder, journal: Journal, outcome: Outcome, cost_usd: f
         },
         "cost_usd": cost_usd,
         "seconds": round(outcome.seconds, 2),
+        "in_all": add_up(journal, meter, outcome.seconds),
         "judge": {**asdict(judge), "warning": judge.warning},
     }
     folder.summary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     return Summary(data, told(data))
+
+
+def add_up(journal: Journal, meter: Meter, seconds: float) -> dict[str, float]:
+    """What the run took over all its sessions, this one included; kept in the journal."""
+    before = json.loads(journal.note("in_all") or "{}")
+    now = {
+        "calls_sent": meter.sent,
+        "prompt_tokens": meter.prompt_tokens,
+        "completion_tokens": meter.completion_tokens,
+        "seconds": round(seconds, 2) if meter.sent else 0.0,
+    }
+    total: dict[str, float] = {name: before.get(name, 0) + value for name, value in now.items()}
+    journal.set_note("in_all", json.dumps(total))
+    return total
 
 
 def told(data: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 The reference model is the policy as it comes in: its log-probabilities are computed once, before the
 first step, so that no second copy of the weights is kept.
 
-Source: Rafailov et al. 2023, "Direct Preference Optimization", arXiv:2305.18290, equation 7.
+Source: Rafailov et al. 2023, "Direct Preference Optimization", arXiv:2305.18290.
 """
 
 import hashlib
@@ -17,15 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from constitution.errors import InputError, ModelError
+from generator.chat import Message
+from trainer.exports import load_rows, require_rows
 from trainer.policies import Policy, require_empty, save_policy
 from trainer.quiet import quiet_training
-from trainer.rows import MESSAGE_COLUMNS
+from trainer.sampling import chat_text
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from trl import DPOConfig, DPOTrainer
-
-REMEDY = "write it again with 'solon export'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +39,12 @@ class DpoSettings:
     max_length: int = 1024  # tokens of prompt and completion; what is beyond is cut off
     seed: int = 0  # decides the order of the pairs
     bf16: bool = True  # matrix products in bfloat16; weights and optimizer stay float32
+    train_embeddings: bool = False  # the vocabulary's matrices too: a fifth of a small model, and of the time
+
+    def steps(self, rows: int) -> int:
+        """How many optimizer steps ``rows`` pairs make."""
+        batches = math.ceil(rows / self.batch_size)
+        return self.epochs * math.ceil(batches / self.gradient_accumulation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,7 @@ def train_dpo(
 
     with tempfile.TemporaryDirectory() as scratch, quiet_training():
         rows = load_rows(rows_folder / "train.parquet", scratch)
+        require_room(policy, rows, settings.max_length)
         trainer = make_trainer(policy, rows, settings, scratch, note)
         kept = len(trainer.train_dataset)
         trainer.train()
@@ -102,55 +108,39 @@ def train_dpo(
     return result
 
 
-def require_rows(file: Path) -> None:
-    """Raises an ``InputError`` unless ``file`` holds at least one row with lists of messages to train on."""
-    from pyarrow import ArrowException, parquet, types
-
-    if not file.is_file():
-        raise InputError(str(file), "no such file", REMEDY)
-    try:
-        with parquet.ParquetFile(file) as table:
-            schema, count = table.schema_arrow, table.metadata.num_rows
-    except (ArrowException, OSError) as error:
-        raise InputError(str(file), f"not a Parquet file ({error})", REMEDY) from error
-    missing = [name for name in MESSAGE_COLUMNS if name not in schema.names]
-    if missing:
-        raise InputError(str(file), f"has no column {', '.join(map(repr, missing))}", REMEDY)
-    plain = [name for name in MESSAGE_COLUMNS if not types.is_list(schema.field(name).type)]
-    if plain:
-        raise InputError(str(file), f"column {plain[0]!r} is not a list of messages", REMEDY)
-    if count == 0:
-        raise InputError(str(file), "has no rows", "export more pairs, or hold fewer back for testing")
-
-
-def load_rows(file: Path, scratch: str) -> "Dataset":
-    """The whole table as it is: TRL leaves the columns of provenance alone."""
-    from datasets import load_dataset
-
-    return load_dataset("parquet", data_files=str(file), split="train", cache_dir=scratch)
+def require_room(policy: Policy, rows: "Dataset", max_length: int) -> None:
+    """TRL leaves out a row whose prompt fills ``max_length``, and crashes where that leaves nothing."""
+    for row in rows:
+        text = chat_text(policy, tuple(Message(**message) for message in row["prompt"]))
+        if len(policy.tokenizer(text, add_special_tokens=False)["input_ids"]) < max_length:
+            return
+    raise InputError("training", f"every prompt alone fills max_length = {max_length}", "raise max_length")
 
 
 def make_trainer(
     policy: Policy, rows: "Dataset", settings: DpoSettings, scratch: str, note: Callable[[DpoStep], None]
-) -> "DPOTrainer":
+) -> Any:
+    import trl
     from transformers import PrinterCallback
-    from trl import DPOTrainer
 
+    library: Any = trl
     arguments = trl_arguments(settings, scratch)
-    trainer = DPOTrainer(
-        model=policy.model, args=arguments, train_dataset=rows, processing_class=policy.tokenizer
-    )
+    model: Any = policy.model
+    for matrix in (model.get_input_embeddings(), model.get_output_embeddings()):
+        matrix.requires_grad_(settings.train_embeddings)
+    trainer = library.DPOTrainer(model=model, args=arguments, train_dataset=rows, processing_class=policy.tokenizer)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(steps_told_to(note))
     return trainer
 
 
-def trl_arguments(settings: DpoSettings, scratch: str) -> "DPOConfig":
+def trl_arguments(settings: DpoSettings, scratch: str) -> Any:
     """What TRL would otherwise do: save checkpoints, report, print, hide a loss that is no number."""
     import torch
-    from trl import DPOConfig
+    import trl
 
-    return DPOConfig(
+    library: Any = trl
+    return library.DPOConfig(
         output_dir=scratch,
         beta=settings.beta,
         learning_rate=settings.learning_rate,
@@ -178,7 +168,8 @@ def steps_told_to(note: Callable[[DpoStep], None]) -> Any:
     from transformers import TrainerCallback
 
     class Steps(TrainerCallback):
-        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+        def on_log(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+            logs: dict[str, float] = others["logs"]
             if "loss" not in logs:  # the summary after the last step
                 return
             if not math.isfinite(logs["loss"]):

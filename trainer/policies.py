@@ -8,7 +8,7 @@ import io
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from constitution.errors import InputError
 from trainer.quiet import quiet
@@ -52,12 +52,12 @@ def load_policy(source: Path) -> Policy:
 
 def load_folder(folder: Path) -> Policy:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    import transformers
 
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, local_files_only=True, use_safetensors=True, trust_remote_code=False
-    )
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    library: Any = transformers  # its own annotations are partial
+    safe = {"local_files_only": True, "trust_remote_code": False}
+    model = library.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, **safe)
+    tokenizer = library.AutoTokenizer.from_pretrained(folder, **safe)
     return Policy(model.eval(), tokenizer, folder)
 
 
@@ -65,17 +65,18 @@ def load_gguf(file: Path) -> Policy:
     """Loaded twice over: what transformers makes of a GGUF file remembers that it was quantised and
     refuses to be saved, so its weights are copied into a model made from nothing but the shape."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    import transformers
 
+    library: Any = transformers
     place = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name, "local_files_only": True}
-    unpack = GgufConfig(dequantize=True)
+    unpack = library.GgufConfig(dequantize=True)
     with redirect_stderr(io.StringIO()):  # the one progress bar that no switch turns off
-        packed = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32, quantization_config=unpack)
+        packed = library.AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32, quantization_config=unpack)
     shape = {k: v for k, v in packed.config.to_dict().items() if k != "quantization_config"}
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**shape), dtype=torch.float32)
+    model = library.AutoModelForCausalLM.from_config(library.AutoConfig.for_model(**shape), dtype=torch.float32)
     model.load_state_dict(packed.state_dict())
     model.generation_config = packed.generation_config
-    return Policy(model.eval(), AutoTokenizer.from_pretrained(**place), file)
+    return Policy(model.eval(), library.AutoTokenizer.from_pretrained(**place), file)
 
 
 def save_policy(policy: Policy, folder: Path) -> None:

@@ -1,20 +1,26 @@
 """Libraries kept quiet: no progress bars and no advice on standard error; the caller shows progress."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """transformers says nothing below an error while it lasts, and is afterwards as it was."""
-    from transformers.utils import logging
+    import transformers
 
+    logging: Any = transformers.utils.logging
     bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:
-        yield
+        with warnings.catch_warnings():
+            # TRL still uses names that transformers renames: nothing that a user could change.
+            warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl)\.")
+            yield
     finally:
         logging.set_verbosity(verbosity)
         if bars:

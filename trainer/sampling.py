@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from generator.chat import Message
 from trainer.policies import Policy
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import GenerationConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +62,13 @@ def chat_text(policy: Policy, prompt: tuple[Message, ...]) -> str:
     return str(policy.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
 
-def generation_settings(policy: Policy, max_tokens: int, temperature: float) -> "GenerationConfig":
+def generation_settings(policy: Policy, max_tokens: int, temperature: float) -> Any:
     """Complete in itself, so that no default stored with a model changes how it is sampled."""
-    from transformers import GenerationConfig
+    import transformers
 
+    library: Any = transformers
     sampled = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
-    return GenerationConfig(
+    return library.GenerationConfig(
         max_new_tokens=max_tokens,
         eos_token_id=sorted(stop_tokens(policy)),
         pad_token_id=policy.tokenizer.pad_token_id,
@@ -83,12 +83,13 @@ def stop_tokens(policy: Policy) -> frozenset[int]:
     return frozenset(token for token in (*stored, policy.tokenizer.eos_token_id) if token is not None)
 
 
-def complete(policy: Policy, texts: list[str], settings: "GenerationConfig") -> list[Sampled]:
+def complete(policy: Policy, texts: list[str], settings: Any) -> list[Sampled]:
     # The template has already written the special tokens; padding goes left, where nothing is generated.
     batch = policy.tokenizer(
         texts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False
     ).to(policy.model.device)
-    output = policy.model.generate(**batch, generation_config=settings)
+    model: Any = policy.model
+    output = model.generate(**batch, generation_config=settings)
     stops = stop_tokens(policy)
     return [read(policy, row[batch["input_ids"].shape[1] :], stops) for row in output]
 
@@ -97,5 +98,5 @@ def read(policy: Policy, tokens: "Tensor", stops: frozenset[int]) -> Sampled:
     """The completion up to the first token that ends the turn."""
     ids = tokens.tolist()
     end = next((place for place, token in enumerate(ids) if token in stops), None)
-    text = policy.tokenizer.decode(ids[:end], skip_special_tokens=True).strip()
-    return Sampled(text, "length" if end is None else "stop")
+    text = str(policy.tokenizer.decode(ids[:end], skip_special_tokens=True))
+    return Sampled(text.strip(), "length" if end is None else "stop")

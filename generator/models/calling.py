@@ -35,9 +35,13 @@ async def persist(
         retry=retry_if_result(can_be_cured),
         retry_error_callback=last_result,
     )
+
+    async def attempt() -> bytes | CallFailure:
+        return await send()  # a coroutine function, whatever callable `send` is: tenacity tells them apart
+
     try:
         async with asyncio.timeout(patience.deadline):
-            return await retrying(send)
+            return await retrying(attempt)
     except TimeoutError:
         return CallFailure(key, "timeout", f"no reply within {patience.deadline:g} s")
 

@@ -25,6 +25,7 @@ BY_STATUS: dict[int, FailureReason] = {
     429: "rate limit",
 }  # fmt: skip
 OVERFLOW_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
+LARGEST_LOGPROB = 1e-3  # rounding lifts a certain token's a little above 0
 MISSING_LOGPROB = -9999.0  # vLLM's stand-in for minus infinity
 
 
@@ -69,12 +70,14 @@ class OpenAIBackend:
     async def send_once(self, key: str, request: ChatRequest) -> bytes | CallFailure:
         try:
             response = await self.client.chat.completions.with_raw_response.create(**self.body(key, request))
+        except UnicodeEncodeError as error:  # a lone surrogate, from a model's text
+            return CallFailure(key, "bad request", f"not valid Unicode: {error}")
         except openai.APIStatusError as error:
             return CallFailure(key, reason_of(error), str(error)[:500])
-        except openai.APITimeoutError:
-            return CallFailure(key, "timeout", "the endpoint did not answer in time")
         except openai.APIConnectionError as error:
-            return CallFailure(key, "connection", f"{error} ({error.__cause__})")
+            if timed_out(error):
+                return CallFailure(key, "timeout", "the endpoint did not answer in time")
+            return CallFailure(key, "connection", f"the endpoint cannot be reached ({error.__cause__})")
         raw: bytes = response.content
         read = self.read(key, raw)
         return read if isinstance(read, CallFailure) else raw
@@ -95,7 +98,7 @@ class OpenAIBackend:
     def read(self, key: str, raw: bytes) -> Outcome:
         try:
             return read_reply(key, json.loads(raw))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             return CallFailure(key, "unreadable", f"{type(error).__name__}: {error}")
 
     async def close(self) -> None:
@@ -111,16 +114,25 @@ def reason_of(error: openai.APIStatusError) -> FailureReason:
     return BY_STATUS.get(error.status_code, "server error" if error.status_code >= 500 else "bad request")
 
 
+def timed_out(error: openai.APIConnectionError) -> bool:
+    """Whether it was time that ran out: the aiohttp transport calls every broken connection a timeout too."""
+    beneath = error.__cause__.__cause__ if error.__cause__ else None
+    return isinstance(error, openai.APITimeoutError) and (beneath is None or isinstance(beneath, TimeoutError))
+
+
 def read_reply(key: str, body: dict[str, Any]) -> ChatReply:
     """The reply in a chat completion's body; whatever is not as promised raises."""
     choice = body["choices"][0]
     message = choice["message"]
     refused = bool(message.get("refusal"))
+    text = message["refusal"] if refused else message["content"] or ""
+    if not isinstance(text, str):
+        raise TypeError(f"the content is {type(text).__name__}, not text")
     usage = body.get("usage") or {}
     details = usage.get("prompt_tokens_details") or {}
     return ChatReply(
         key,
-        str(message["refusal"] if refused else message["content"] or ""),
+        text,
         "refusal" if refused else FINISHES[choice["finish_reason"]],
         str(body["model"]),
         Usage(
@@ -136,4 +148,6 @@ def first_token_of(choice: dict[str, Any]) -> tuple[TokenLogprob, ...]:
     content = (choice.get("logprobs") or {}).get("content") or []
     given = content[0]["top_logprobs"] if content else []
     tokens = [TokenLogprob(str(t["token"]), float(t["logprob"])) for t in given]
+    if any(not t.logprob <= LARGEST_LOGPROB for t in tokens):
+        raise ValueError("a log-prob above 0")
     return tuple(t for t in tokens if t.logprob > MISSING_LOGPROB)

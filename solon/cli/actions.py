@@ -64,10 +64,14 @@ def cost(config: RunConfig) -> float | None:
 
 
 def run(config_file: Path, out: Path | None, accept_changes: bool) -> Told:
+    from solon.models import require
+
     folder = new_folder(config_file, out)
     constitution = load(folder.source_principles())
     prompts = read_prompts(folder.config.prompts.files, folder.beside, str(config_file))
     check_own(folder)
+    for section in roles(folder.config).values():
+        require(section, folder.beside)
     folder.path.mkdir(parents=True, exist_ok=True)
     with hold(folder.path), Journal.open(folder.journal) as journal:
         check_continues(folder, journal, accept_changes)

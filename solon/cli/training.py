@@ -6,7 +6,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from trainer.evaluate import Evaluation, collapse_warnings, compare, load_evaluation
 
 from constitution.errors import InputError
 from generator.prompts import Prompt
@@ -17,8 +16,9 @@ from solon.inputs import read_prompts
 from solon.progress import reporting
 from solon.report import EVALUATION_HEAD, measure_row
 from solon.reporting import read_json, write_report
+from trainer.evaluate import Evaluation, collapse_warnings, compare, load_evaluation
 
-BATCH = 16  # held-out prompts sampled at once
+BATCH = 48  # held-out prompts sampled at once
 
 
 def require_trainer() -> None:
@@ -72,8 +72,8 @@ def train(folder: RunFolder, output: Path) -> None:
     from trainer.dpo import DpoSettings, DpoStep, train_dpo
     from trainer.policies import load_policy
 
-    wanted = folder.config.dpo
-    settings = DpoSettings(wanted.beta, wanted.learning_rate, wanted.epochs, wanted.batch_size, seed=folder.config.seed)
+    wanted = {name: value for name, value in asdict(folder.config.dpo).items() if name != "base"}
+    settings = DpoSettings(**wanted, seed=folder.config.seed)
     rows = parquet.read_metadata(folder.export / TABLES[0]).num_rows
     policy = load_policy(base_weights(folder))
     with reporting("dpo", settings.steps(rows)) as reporter:

