@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from constitution.principle import Constitution
 from generator.prompts import Prompt
+from judge.asking import VERDICT_TOKENS
 from judge.pairs import PairPolicy
 from solon.config import RunConfig
 
@@ -41,7 +42,9 @@ def estimate(config: RunConfig, constitution: Constitution, prompts: tuple[Promp
         checked=len(constitution.principles) - judged,
         generation_calls=drafts + 2 * chains,
         judge_calls=judge_calls,
-        completion_tokens=drafts * per_completion + chains * (per_completion + critic.max_tokens) + judge_calls * 4,
+        completion_tokens=drafts * per_completion
+        + chains * (per_completion + critic.max_tokens)
+        + judge_calls * VERDICT_TOKENS,
         prompt_tokens=drafts * shown
         + chains * 2 * (shown + per_completion)
         + judge_calls * (shown + 2 * per_completion + 100),

@@ -78,6 +78,7 @@ def start_llamacpp(weights: Weights, *, slots: int, context: int = 2048, patienc
     params.model.path = str(weights.path)
     params.n_parallel = slots
     params.n_ctx = context * slots
+    params.cache_ram_mib = 0  # slots keep their own prefixes; a second store of them only takes memory
     params.port = 0
     params.warmup = False
     params.verbosity = -1  # with its log on, the server hangs when it is let go of

@@ -148,6 +148,6 @@ def first_token_of(choice: dict[str, Any]) -> tuple[TokenLogprob, ...]:
     content = (choice.get("logprobs") or {}).get("content") or []
     given = content[0]["top_logprobs"] if content else []
     tokens = [TokenLogprob(str(t["token"]), float(t["logprob"])) for t in given]
-    if any(not t.logprob <= LARGEST_LOGPROB for t in tokens):
+    if any(t.logprob > LARGEST_LOGPROB for t in tokens):
         raise ValueError("a log-prob above 0")
     return tuple(t for t in tokens if t.logprob > MISSING_LOGPROB)

@@ -24,7 +24,7 @@ THOUGHTS = (
     "Experts in {} tend to start with the basics.",
 )
 CANDIDATE = re.compile(
-    r"<completion (?P<slot>[12]) (?P<fence>\w+)>\n(?P<text>.*?)\n</completion (?P=slot) (?P=fence)>", re.S
+    r"^=== (?P<fence>\w+) completion (?P<slot>[12])\n(?P<text>.*?)\n(?==== (?P=fence) )", re.S | re.M
 )
 
 

@@ -153,7 +153,7 @@ def test_neither_arrival_nor_the_order_of_candidates_and_principles_changes_a_ju
     seed, candidates, principles
 ) -> None:
     def script(request: ChatRequest) -> str:
-        return "12?"[len(request.messages[0].content.split("\n\n")[2]) % 3]
+        return "12?"[len(request.messages[0].content.split(" completion ")[1]) % 3]
 
     model = ScriptedModel(script)
     at_once = asyncio.run(judged(model, "all"))

@@ -152,7 +152,7 @@ def test_init_refuses_a_folder_that_holds_something(cli: Cli, tmp_path: Path) ->
 
 GOOD_PROMPTS = [{"prompt": "Why is the sky blue?", "id": "sky"}]
 BAD_INPUT: dict[str, tuple[dict[str, Any], str]] = {
-    "unknown key": ({"changes": {"policy": {"modle": "x"}}}, r"run\.toml:\d+: unknown key 'policy\.modle': did you mean"),
+    "unknown key": ({"changes": {"policy": {"modle": "x"}}}, r"run\.toml:\d+: unknown key 'policy\.modle': did you"),
     "missing key": ({"changes": {"judge": {"model": None}}}, r"run\.toml:\d+: missing key 'judge\.model'"),
     "principle id twice": (
         {"principles": [{"id": "a", "rule": "One."}, {"id": "a", "rule": "Two."}]},
@@ -209,7 +209,12 @@ def test_a_prompt_line_that_is_no_json_is_named_by_its_number(cli: Cli, write_ru
 def test_bad_input_loses_nothing_of_a_run_that_was_made_before(cli: Cli, write_run: WriteRun, tmp_path: Path) -> None:
     assert cli("run", write_run()).returncode == 0
     before = {name: body for name, body in contents(tmp_path / "runs").items() if "journal" not in name}
-    for files in ({"changes": {"seed": "x"}}, {"prompts": []}, {"changes": {"policy": {"model": "absent"}}}):
+    faults: list[dict[str, Any]] = [
+        {"changes": {"seed": "x"}},
+        {"prompts": []},
+        {"changes": {"policy": {"model": "no"}}},
+    ]
+    for files in faults:
         said = cli("run", write_run(**files))
         assert said.returncode == 2
         assert said.stderr.count("\n") == 1

@@ -11,12 +11,13 @@ from solon.folder import RunFolder, open_folder, save_config
 from solon.inputs import read_prompts
 
 WriteRun = Callable[..., Path]
+NOTHING = {"seed": -1, "candidates": {"rounds": 0}, "pairs": {"min_margin": 0.0}, "export": {"test_share": 0.0}}
 
 
 def test_the_resolved_config_reads_back_as_the_config_that_it_was_made_from(
     write_run: WriteRun, tmp_path: Path
 ) -> None:
-    config = load_config(write_run({"critic": {"max_tokens": 7}, "judge": {"base_url": "http://x"}, "seed": 3}))
+    config = load_config(write_run({"critic": {"max_tokens": 7}, "judge": {"base_url": "http://x"}, **NOTHING}))
     folder = RunFolder(tmp_path / "out", config, tmp_path)
     folder.path.mkdir()
     save_config(folder)

@@ -45,7 +45,9 @@ def draws(row: Row) -> dict[tuple[Any, ...], str]:
     """Which principle was drawn where: for each chain and round, and for each couple of places."""
     place = {c.id: (c.sample, c.round) for c in row.made.candidates}
     prompt = row.made.prompt.id
-    drawn = {("critique", prompt, *place[c.candidate]): c.critique.principle for c in row.made.critiques}
+    drawn: dict[tuple[Any, ...], str] = {
+        ("critique", prompt, *place[c.candidate]): c.critique.principle for c in row.made.critiques
+    }
     for judgement in row.judgements:
         drawn["judge", prompt, *sorted((place[judgement.a], place[judgement.b]))] = judgement.principle
     return drawn
@@ -233,6 +235,8 @@ def test_the_export_is_the_same_at_any_concurrency_and_in_any_order_of_arrival(
         run(write_run(changes, prompts=12), tmp_path / f"out-{in_flight}")
         made[in_flight] = exported(tmp_path / f"out-{in_flight}")
     assert made[1] == made[4] == made[64]
+    one, four, many = (calls(tmp_path / f"out-{n}").keys() for n in (1, 4, 64))
+    assert one == four == many
     assert made[1].keys() == {"train.parquet", "test.parquet", "principles.toml", "lock.json"}
 
 
