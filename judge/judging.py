@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from constitution.draw import draw
+from constitution.identity import unit_interval
 from constitution.principle import Constitution, Principle
 from generator.candidates import Candidate, Candidates
 from generator.chat import ChatModel
@@ -23,6 +24,7 @@ class Judging:
     principles: Literal["one", "all"]  # of those that no check decides; checks are always heard
     policy: PairPolicy
     seed: int
+    share: float = 1.0  # of the couples that a model sees, in [0, 1]; checks see all of them
 
 
 async def judge_candidates(made: Candidates, constitution: Constitution, judging: Judging) -> tuple[Judgement, ...]:
@@ -37,10 +39,12 @@ async def judge_candidates(made: Candidates, constitution: Constitution, judging
 
 
 def principles_for(made: Candidates, couple: Couple, constitution: Constitution, judging: Judging) -> list[Principle]:
-    """Every principle with a check, and of the others all or one, drawn for this couple."""
+    """Every principle with a check; of the others all or one, drawn for this couple, where a model sees it."""
     applying = constitution.applying_to(made.prompt.tags)
     checked = [p for p in applying if p.check]
     unchecked = [p for p in applying if not p.check]
+    if unit_interval("seen", judging.seed, made.prompt.id, *places_of(*couple)) >= judging.share:
+        return checked
     if unchecked and judging.principles == "one":
         unchecked = [draw(unchecked, judging.seed, made.prompt.id, *places_of(*couple))]
     return checked + unchecked

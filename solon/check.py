@@ -32,7 +32,7 @@ def estimate(config: RunConfig, constitution: Constitution, prompts: tuple[Promp
     couples = couple_count(shape.completions, shape.rounds, config.pairs.policy)
     drafts = len(prompts) * shape.completions
     chains = drafts * shape.rounds
-    judge_calls = len(prompts) * couples * asked * 2
+    judge_calls = round(len(prompts) * couples * asked * 2 * config.judge.share)
     per_completion = config.policy.max_tokens
     length = sum(len(m.content) for prompt in prompts for m in prompt.messages) // CHARACTERS_PER_TOKEN
     shown = length // max(1, len(prompts))

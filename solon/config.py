@@ -67,6 +67,7 @@ class Judge(Endpoint):
     __pydantic_config__ = STRICT
     mode: Literal["pairwise"] = "pairwise"
     principles: Literal["one", "all"] = "one"  # of those without a check: one drawn for each couple, or all
+    share: Share = 1.0  # of the couples that the model sees, drawn by seed; checks see all of them
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,8 @@ from typing import Any
 
 import solon
 from constitution.errors import InputError
-from constitution.identity import full_hash
 from judge.pairs import PreferencePair
 from judge.verdict import Judgement
-from solon.config import meaning
 from solon.folder import RunFolder
 from solon.pipeline import Row
 from trainer.rows import TrainingRow, columns, is_test, training_row
@@ -29,8 +27,10 @@ class Exported:
     folder: str
 
 
-def export_trl(folder: RunFolder, rows: Iterable[Row], out: Path) -> Exported:
+def export_trl(folder: RunFolder, rows: Iterable[Row], out: Path, recipe: str) -> Exported:
     """Writes the pairs of ``rows`` in TRL's explicit conversational form, split by prompt.
+
+    ``recipe`` names what the rows were made of, for the lock.
 
     The same rows and settings give the same bytes; ``lock.json`` names them by their hashes.
 
@@ -53,7 +53,8 @@ def export_trl(folder: RunFolder, rows: Iterable[Row], out: Path) -> Exported:
         write_parquet(out / name, columns(side))
     principles = out / folder.principles_file.name
     principles.write_bytes(folder.principles_file.read_bytes())
-    lock = lock_of(folder, {name: sha256(out / name) for name in (*TABLES, principles.name)}, len(train), len(test))
+    files = {name: sha256(out / name) for name in (*TABLES, principles.name)}
+    lock = lock_of(folder, recipe, files, len(train), len(test))
     (out / UNDER_WAY).write_text(json.dumps(lock, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     (out / UNDER_WAY).replace(out / LOCK)
     return Exported(len(train), len(test), str(out))
@@ -100,7 +101,7 @@ def write_parquet(path: Path, table: dict[str, list[object]]) -> None:
     parquet.write_table(pa.table(table, schema=schema), path)
 
 
-def lock_of(folder: RunFolder, files: dict[str, str], train: int, test: int) -> dict[str, Any]:
+def lock_of(folder: RunFolder, recipe: str, files: dict[str, str], train: int, test: int) -> dict[str, Any]:
     """What decided the export, without a clock or a path in it."""
     config = folder.config
     return {
@@ -109,7 +110,7 @@ def lock_of(folder: RunFolder, files: dict[str, str], train: int, test: int) -> 
         "seed": config.seed,
         "constitution": Path(config.constitution).stem,
         "models": {"policy": config.policy.model, "critic": config.critic_model.model, "judge": config.judge.model},
-        "meaning_sha256": full_hash(meaning(config)),
+        "recipe_sha256": recipe,
         "test_share": config.export.test_share,
         "rows": {"train": train, "test": test},
         "files_sha256": files,

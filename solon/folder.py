@@ -96,10 +96,15 @@ def open_folder(run: Path) -> RunFolder:
 
 def save_config(folder: RunFolder) -> None:
     """The resolved configuration, every default written out, and where its relative paths start."""
-    whole = folder.config_file.with_suffix(".toml.new")
-    whole.write_text(tomlkit.dumps(without_none(asdict(folder.config))), encoding="utf-8")
-    whole.replace(folder.config_file)  # at once, so that a kill leaves no half of it
-    (folder.path / "origin").write_text(f"{folder.beside}\n", encoding="utf-8")
+    write_whole(folder.config_file, tomlkit.dumps(without_none(asdict(folder.config))))
+    write_whole(folder.path / "origin", f"{folder.beside}\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes the file at once: a kill leaves the old one or the new one, never half of it."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
 
 
 def without_none(table: dict[str, Any]) -> dict[str, Any]:

@@ -40,5 +40,5 @@ def read_file(path: Path) -> Iterable[Prompt]:
     try:
         with path.open(encoding="utf-8") as lines:
             yield from parse_prompts(lines, str(path))
-    except UnicodeDecodeError as error:
-        raise InputError(str(path), f"is not UTF-8 ({error})", "save it as UTF-8") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(str(path), f"cannot be read ({error})", "name a UTF-8 text file") from None

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 PLAIN_EVERY = 10.0  # seconds between two plain lines
+RECENT = 6  # plain lines that the time left is reckoned from
 
 
 class Reporter(Protocol):
@@ -25,14 +27,15 @@ class PlainReporter:
 
     def __init__(self, title: str, total: int) -> None:
         self.title, self.total = title, total
-        self.began = self.told = time.monotonic()
+        self.lines = deque([(time.monotonic(), 0)], maxlen=RECENT)  # when, and how much was done by then
 
     def at(self, done: int, facts: str) -> None:
         now = time.monotonic()
-        if done >= self.total or now - self.told >= PLAIN_EVERY:
-            self.told = now
-            left = (now - self.began) / done * (self.total - done) if done else 0.0
-            until = f", about {left:.0f} s left" if done < self.total and done else ""
+        if now - self.lines[-1][0] >= PLAIN_EVERY or (done >= self.total and done > self.lines[-1][1]):
+            began, before = self.lines[0]
+            self.lines.append((now, done))
+            left = (now - began) / (done - before) * (self.total - done) if done > before else 0.0
+            until = f", about {left:.0f} s left" if left else ""
             self.note(f"{self.title}: {done}/{self.total}{until}{', ' + facts if facts else ''}")
 
     def note(self, text: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from judge.pairs import PreferencePair
-from solon.folder import RunFolder
+from solon.folder import RunFolder, write_whole
 from solon.journal import Journal
 from solon.report import Facts, render
 from solon.run import stored_rows
@@ -35,7 +35,7 @@ def write_report(folder: RunFolder) -> Path:
             warnings=collapse_warnings(evaluation) if evaluation else (),
             files=places(folder),
         )
-    folder.report.write_text(render(facts), encoding="utf-8")
+    write_whole(folder.report, render(facts))
     return folder.report
 
 

@@ -14,33 +14,33 @@ from solon.pipeline import Row, load_row
 SHORTEST_ID = 4
 
 
-def find_rows(journal: Journal, name: str) -> list[Row]:
-    """The rows in which something is called ``name`` or begins with it: prompt, candidate, pair or call.
+def rows_named(journal: Journal, name: str) -> list[Row]:
+    """The rows in which a prompt, candidate, pair or drop has just this id."""
+    found = map(load_row, journal.find_rows(json.dumps(name)))  # as a row's JSON spells it
+    return [row for row in found if name in ids_of(row)]
+
+
+def rows_beginning(journal: Journal, name: str) -> list[Row]:
+    """The rows in which something's id begins with ``name``.
 
     Raises:
-        InputError: nothing is.
+        InputError: nothing's does, or ``name`` is too short to mean one thing.
     """
-    spelled = json.dumps(name)  # as a row's JSON spells it
-    if rows := [row for row in map(load_row, journal.find_rows(spelled)) if name in ids_of(row)]:
-        return rows
     if len(name) < SHORTEST_ID:
         raise InputError(name, "is too short for an id", f"give at least {SHORTEST_ID} characters")
-    begun = map(load_row, journal.find_rows(spelled[1:-1]))
-    rows = [row for row in begun if any(i.startswith(name) for i in ids_of(row))]
+    found = map(load_row, journal.find_rows(json.dumps(name)[1:-1]))
+    rows = [row for row in found if any(i.startswith(name) for i in ids_of(row))]
     if not rows:
         raise InputError(name, "is the id of nothing in this run", "take one from the report or the export")
     return rows
 
 
 def ids_of(row: Row) -> Iterator[str]:
+    """What a person may call the row by; calls have their own history."""
     yield row.made.prompt.id
-    for candidate in row.made.candidates:
-        yield from (candidate.id, candidate.call)
-    yield from (critiqued.critique.call for critiqued in row.made.critiques)
+    yield from (candidate.id for candidate in row.made.candidates)
     yield from (pair.id for pair in row.pairs)
     yield from (drop.about for drop in row.drops)
-    for judgement in row.judgements:
-        yield from (verdict.call for verdict in (judgement.forward, judgement.backward) if verdict and verdict.call)
 
 
 def tell(row: Row, constitution: Constitution) -> str:

@@ -10,7 +10,7 @@ from constitution.principle import Constitution
 from generator.candidates import Candidate
 from judge.audit.position import Position, position
 from judge.verdict import Judgement
-from solon.folder import RunFolder
+from solon.folder import RunFolder, write_whole
 from solon.journal import Journal
 from solon.models import Meter
 from solon.pipeline import Row
@@ -133,7 +133,7 @@ def summarise(folder: RunFolder, journal: Journal, outcome: Outcome, cost_usd: f
         "in_all": add_up(journal, meter, outcome.seconds),
         "judge": {**asdict(judge), "warning": judge.warning},
     }
-    folder.summary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    write_whole(folder.summary, json.dumps(data, indent=2) + "\n")
     return Summary(data, told(data))
 
 

@@ -11,15 +11,16 @@ from constitution.files import load
 from solon.check import estimate
 from solon.cli.telling import Told
 from solon.config import Endpoint, RunConfig
+from solon.continuity import check_continues, check_exportable, check_own, note_principles
 from solon.export import export_trl
 from solon.folder import RUNS, RunFolder, new_folder, open_folder
 from solon.inputs import read_prompts
 from solon.journal import Journal
 from solon.pipeline import dump_row
 from solon.reporting import write_report
-from solon.run import check_continues, check_own, note_principles, start, stored_rows
+from solon.run import start, stored_rows
 from solon.run_lock import hold
-from solon.show import find_rows, tell, tell_call
+from solon.show import rows_beginning, rows_named, tell, tell_call
 from solon.summary import summarise
 
 STARTER = ("run.toml", "principles.toml", "prompts.jsonl")
@@ -86,9 +87,10 @@ def run(config_file: Path, out: Path | None, accept_changes: bool) -> Told:
 def show(name: str, run: Path | None) -> Told:
     folder = open_folder(run) if run else only_run(name)
     with Journal.open(folder.journal, read_only=True) as journal:
-        if call := tell_call(journal, name):
+        rows = rows_named(journal, name)
+        if not rows and (call := tell_call(journal, name)):
             return Told({"call": call}, call)
-        rows = find_rows(journal, name)
+        rows = rows or rows_beginning(journal, name)
     constitution = folder.principles()
     text = "\n\n\n".join(tell(row, constitution) for row in rows)
     return Told({"rows": [json.loads(dump_row(row)) for row in rows]}, text)
@@ -108,6 +110,10 @@ def export(run: Path, format: str, out: Path | None) -> Told:
         raise InputError(f"--format {format}", "no such format", "use trl")
     folder = open_folder(run)
     with Journal.open(folder.journal, read_only=True) as journal:
-        exported = export_trl(folder, stored_rows(journal), out or folder.export)
+        check_exportable(folder, journal)
+        rows, prompts = len(journal.recipes()), int(journal.note("prompts") or 0)
+        if rows < prompts:
+            print(f"only {rows} of {prompts} prompts are done: `solon run` goes on", file=sys.stderr)
+        exported = export_trl(folder, stored_rows(journal), out or folder.export, journal.note("recipe") or "")
     text = f"{exported.train} rows to train on and {exported.test} to test on, in {exported.folder}"
     return Told(asdict(exported), text)

@@ -11,22 +11,25 @@ from constitution.errors import InputError
 from generator.prompts import Prompt
 from solon.cli.telling import Told
 from solon.export import LOCK, TABLES, sha256
-from solon.folder import RunFolder, open_folder
+from solon.folder import RunFolder, open_folder, write_whole
 from solon.inputs import read_prompts
 from solon.progress import reporting
 from solon.report import EVALUATION_HEAD, measure_row
 from solon.reporting import read_json, write_report
 from trainer.evaluate import Evaluation, collapse_warnings, compare, load_evaluation
+from trainer.memory import keep_freed_memory
 
-BATCH = 48  # held-out prompts sampled at once
+BATCH = 64  # held-out prompts sampled at once
 
 
-def require_trainer() -> None:
+def prepare_trainer() -> None:
+    """Refuses where training is not installed; else gets the process ready for it."""
     try:
         import torch  # noqa: F401
         import trl  # noqa: F401
     except ImportError as error:
         raise InputError("train", f"{error.name} is not installed", "pip install 'solon[train]'") from None
+    keep_freed_memory()
 
 
 def base_weights(folder: RunFolder) -> Path:
@@ -66,7 +69,7 @@ def dpo(run: Path, out: Path | None) -> Told:
 
 
 def train(folder: RunFolder, output: Path) -> None:
-    require_trainer()
+    prepare_trainer()
     from pyarrow import parquet
 
     from trainer.dpo import DpoSettings, DpoStep, train_dpo
@@ -105,7 +108,7 @@ def evaluate(run: Path, policy: Path | None) -> Told:
         texts = sampled(folder, trained, prompts)
         evaluation = compare(prompts, texts["base"], texts["trained"], folder.principles(), seed=folder.config.seed)
         data = {"subject": subject, "completions": texts, "evaluation": asdict(evaluation)}
-        folder.evaluation.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        write_whole(folder.evaluation, json.dumps(data, indent=1) + "\n")
     report = write_report(folder)
     evaluation = load_evaluation(data["evaluation"])
     return Told({**data["evaluation"], "report": str(report)}, told(evaluation, folder, report))
@@ -121,7 +124,7 @@ def refuse_trained_on(folder: RunFolder, prompts: tuple[Prompt, ...], place: str
 
 def sampled(folder: RunFolder, trained: Path, prompts: tuple[Prompt, ...]) -> dict[str, list[str]]:
     """Greedy completions of both policies, in the order of ``prompts``."""
-    require_trainer()
+    prepare_trainer()
     from trainer.policies import load_policy
     from trainer.sampling import sample
 

@@ -163,3 +163,22 @@ def test_neither_arrival_nor_the_order_of_candidates_and_principles_changes_a_ju
     )
     assert asyncio.run(judged(Late(model, seed), "all", made=made, constitution=constitution)) == at_once
     assert asyncio.run(judged(Late(model, seed), made=made, constitution=constitution)) == asyncio.run(judged(model))
+
+
+async def test_a_model_sees_the_share_of_couples_that_it_is_given_and_checks_see_all() -> None:
+    prompts = [replace(MADE, prompt=replace(PROMPT, id=f"p{n}")) for n in range(100)]
+
+    async def seen(share: float) -> set[tuple[str, str, str]]:
+        judging = Judging(ScriptedModel(lambda request: "1"), "one", "all", 0, share)
+        found: set[tuple[str, str, str]] = set()
+        for made in prompts:
+            judgements = await judge_candidates(made, CONSTITUTION, judging)
+            assert sum(j.by == "check" for j in judgements) == 3 * 2
+            found |= {(made.prompt.id, j.a, j.b) for j in judgements if j.by == "model"}
+        return found
+
+    none, some, all_ = await seen(0.0), await seen(0.3), await seen(1.0)
+    assert not none
+    assert 60 < len(some) < 120
+    assert len(all_) == 300
+    assert some < await seen(0.6) < all_

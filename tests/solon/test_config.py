@@ -30,7 +30,7 @@ model = "other"
 DECIDES = {
     "seed",
     *(f"{role}.{key}" for role in ("policy", "critic") for key in ("backend", "model", "temperature", "max_tokens")),
-    *(f"judge.{key}" for key in ("backend", "model", "mode", "principles")),
+    *(f"judge.{key}" for key in ("backend", "model", "mode", "principles", "share")),
     "candidates.completions",
     "candidates.rounds",
     "pairs.policy",

@@ -54,7 +54,7 @@ def test_prompts_come_in_the_order_of_pattern_file_and_line(tmp_path: Path) -> N
 
 def test_a_prompt_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(b'{"prompt": "caf\xe9"}\n')
-    with pytest.raises(InputError, match=r"a\.jsonl: is not UTF-8"):
+    with pytest.raises(InputError, match=r"a\.jsonl: cannot be read .*name a UTF-8 text file"):
         read_prompts(["a.jsonl"], tmp_path, "run.toml")
 
 

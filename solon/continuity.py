@@ -1,0 +1,102 @@
+"""What of an earlier session still holds, and what must be refused or made again.
+
+Replies always hold: they are named by what was sent. Rows are made of them, and hold while nothing that
+they depend on has changed.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from constitution.errors import InputError
+from constitution.identity import full_hash
+from constitution.principle import Constitution, Principle
+from generator.prompts import Prompt
+from solon.config import load_config, meaning
+from solon.folder import RunFolder
+from solon.journal import Journal
+
+FIRST_FILES = ("run.lock", "journal.db", "config.toml")  # all that a run killed at its very beginning leaves behind
+UNFINISHED = ""  # the recipe noted with a row in which a call failed: it matches none, so the row is made again
+
+
+def check_continues(folder: RunFolder, journal: Journal, accept_changes: bool) -> None:
+    """Refuses to go on with a run whose configuration means something else by now.
+
+    Raises:
+        InputError: it does, and ``accept_changes`` is not set; the message says what changed.
+    """
+    now = meaning(folder.config)
+    begun = journal.note("meaning")
+    before: dict[str, Any] = json.loads(begun) if begun else now
+    changed = [
+        f"{key} was {json.dumps(before.get(key))}, is {json.dumps(now.get(key))}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key)
+    ]
+    if changed and not accept_changes and journal.call("", limit=1):  # else nothing is paid for that could be lost
+        raise InputError(
+            str(folder.path),
+            f"the configuration changed since this run began: {'; '.join(changed)}",
+            "change it back, name the run anew, or accept it with --accept-changes (replies that still fit are used)",
+        )
+    journal.set_note("meaning", json.dumps(now))
+
+
+def check_own(folder: RunFolder) -> None:
+    """Refuses a folder that holds another run, or something that is no run at all."""
+    if folder.config_file.is_file():
+        other = load_config(folder.config_file).name
+        if other != folder.config.name:
+            raise InputError(
+                str(folder.path), f"holds the run {other!r}", f"choose another folder for {folder.config.name!r}"
+            )
+    elif folder.path.exists() and (
+        not folder.path.is_dir() or not all(p.name.startswith(FIRST_FILES) for p in folder.path.iterdir())
+    ):
+        raise InputError(str(folder.path), "holds something that is no run", "choose an empty or a new folder")
+
+
+def note_principles(constitution: Constitution, journal: Journal) -> list[str]:
+    """What changed in the principles since they were last noted, in plain words."""
+    now = {principle.id: full_hash(wording(principle)) for principle in constitution.principles}
+    begun = journal.note("principles")
+    before: dict[str, str] = json.loads(begun) if begun else now
+    journal.set_note("principles", json.dumps(now))
+    return [
+        *(f"{name} added" for name in now if name not in before),
+        *(f"{name} removed" for name in before if name not in now),
+        *(f"{name} changed" for name in now if before.get(name, now[name]) != now[name]),
+    ]
+
+
+def wording(principle: Principle) -> dict[str, Any]:
+    """What of a principle can reach a call or a label; examples and reasons cannot."""
+    return {k: v for k, v in asdict(principle).items() if k not in ("tags", "rationale", "examples")}
+
+
+def begin(folder: RunFolder, constitution: Constitution, prompts: Sequence[Prompt], journal: Journal) -> str:
+    """Names what this session makes rows of, and forgets every row that is made of something else.
+
+    Rows are cheap: they are made again from the replies in the journal. So the rows that are there
+    always belong together, also after an interruption.
+    """
+    principles = sorted((wording(p) for p in constitution.principles), key=lambda p: str(p["id"]))
+    recipe = full_hash([meaning(folder.config), principles])
+    journal.set_note("recipe", recipe)
+    journal.set_note("prompts", str(len(prompts)))
+    known = journal.recipes()
+    journal.forget_rows_except([p.id for p in prompts if known.get(p.id) == row_name(recipe, p)])
+    return recipe
+
+
+def row_name(recipe: str, prompt: Prompt) -> str:
+    """Names everything that a row of ``prompt`` depends on."""
+    return full_hash([recipe, asdict(prompt)])
+
+
+def check_exportable(folder: RunFolder, journal: Journal) -> None:
+    """Refuses to export rows under a configuration that they were not made with."""
+    if json.loads(journal.note("meaning") or "{}") != meaning(folder.config):
+        raise InputError(str(folder.path), "its configuration changed since it was run", "run it again, then export")
