@@ -31,11 +31,12 @@ demo: install  ## the main job on a real model: run, export, train, evaluate (wi
 test: install  ## every test, a small real run on SmolLM2 among them
 	@$(BIN)/python -m pytest
 
-check: install  ## what CI checks: format, lint, types, import layers
+check: install  ## what CI checks: format, lint, types, import layers, and that the packages are this checkout's
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@PYTHONPATH=. $(BIN)/lint-imports >/dev/null || PYTHONPATH=. $(BIN)/lint-imports
+	@told=$$($(BIN)/lint-imports) || { echo "$$told"; exit 1; }
+	@$(BIN)/python -m pytest --no-header tests/test_packages.py
 
 format:  ## let ruff mend what it can
 	@$(BIN)/ruff format .

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from constitution.checks import STRICT
 from constitution.errors import InputError
-from constitution.principle import STRICT, Constitution, Principle
+from constitution.principle import Constitution, Principle
 from constitution.tables import line_of, read_table
 
 PACKAGE = Path(__file__).resolve().parent

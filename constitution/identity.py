@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 ID_LENGTH = 20  # hex digits, 80 bits: a million rows collide with a chance of 4e-13
 
@@ -22,6 +23,12 @@ def full_hash(value: object) -> str:
 def short_id(*parts: object) -> str:
     """The first 80 bits of the hash of ``parts``, as 20 hex digits."""
     return full_hash(parts)[:ID_LENGTH]
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of the file's bytes, 64 hex digits; the file is never in memory as a whole."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def unit_interval(*parts: object) -> float:

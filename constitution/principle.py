@@ -2,11 +2,7 @@
 
 from dataclasses import dataclass
 
-from pydantic import ConfigDict
-
-from constitution.checks import Check
-
-STRICT = ConfigDict(extra="forbid", strict=True)
+from constitution.checks import STRICT, Check
 
 
 @dataclass(frozen=True, slots=True)

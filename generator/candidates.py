@@ -63,6 +63,6 @@ class Candidates:
     drops: tuple[Drop, ...] = ()
 
 
-def candidate_id(prompt: Prompt, sample: int, call: str) -> str:
-    """Two drafts of the same words may be revised by one and the same call; their samples tell those apart."""
-    return short_id("candidate", prompt.id, sample, call)
+def candidate_id(prompt: Prompt, sample: int, number: int, call: str) -> str:
+    """One call may serve several candidates, since equal requests are one call: sample and round tell them apart."""
+    return short_id("candidate", prompt.id, sample, number, call)

@@ -22,6 +22,13 @@ def critique_call(
     return ChatRequest(messages, sampling.temperature, sampling.max_tokens, seed=seed)
 
 
+def unusable(reply: ChatReply) -> str | None:
+    """Why ``reply`` is no critique; None where it is one."""
+    if reply.finish in ("refusal", "content_filter"):
+        return "critic refused"
+    return None if reply.text.strip() else "empty critique"
+
+
 def read_critique(reply: ChatReply, principle: Principle) -> Critique:
     """The critique in ``reply``. Only one that opens with the agreed words finds no violation.
 

@@ -10,7 +10,7 @@ from constitution.draw import draw
 from constitution.principle import Constitution, Principle
 from generator.candidates import Candidate, Candidates, Critiqued, Drop, candidate_id
 from generator.chat import CallFailure, ChatModel, ChatReply, ChatRequest
-from generator.critique import critique_call, read_critique
+from generator.critique import critique_call, read_critique, unusable
 from generator.prompts import Prompt
 from generator.respond import draft_request
 from generator.revise import revision_call
@@ -93,6 +93,9 @@ class Chain:
         reply = await self.ask(made.critic, request, "critique", current.id)
         if reply is None:
             return None
+        if (reason := unusable(reply)) is not None:
+            self.drops.append(Drop("critique", reason, current.id))
+            return None
         critique = read_critique(reply, principle)
         self.critiques.append(Critiqued(current.id, critique))
         if not critique.violated:
@@ -111,7 +114,7 @@ class Chain:
     def candidate(
         self, reply: ChatReply, number: int, revises: str | None = None, principle: str | None = None
     ) -> Candidate:
-        name = candidate_id(self.prompt, self.sample, reply.key)
+        name = candidate_id(self.prompt, self.sample, number, reply.key)
         return Candidate(name, reply.text, reply.finish, reply.key, self.sample, number, revises, principle)
 
     def admit(self, candidate: Candidate) -> Candidate | None:

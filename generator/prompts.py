@@ -44,8 +44,8 @@ class PromptLine:
 LINE = TypeAdapter(PromptLine)
 
 
-def parse_prompts(lines: Iterable[str], place: str) -> Iterator[Prompt]:
-    """The prompts of a JSONL file, in order; blank lines are passed over.
+def parse_prompts(lines: Iterable[str], place: str) -> Iterator[tuple[str, Prompt]]:
+    """The prompts of a JSONL file, in order, each with its ``place:number``; blank lines are passed over.
 
     A prompt without an id is named by the hash of its messages.
 
@@ -54,7 +54,8 @@ def parse_prompts(lines: Iterable[str], place: str) -> Iterator[Prompt]:
     """
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            yield parse_prompt(line, f"{place}:{number}")
+            where = f"{place}:{number}"
+            yield where, parse_prompt(line, where)
 
 
 def parse_prompt(line: str, place: str) -> Prompt:

@@ -62,9 +62,7 @@ class Contest:
 
         def mean_preference(candidate: Candidate) -> float:
             labels = [self.label(candidate, other) for other in self.candidates if other is not candidate]
-            shares = [
-                p if label.a == candidate.id else 1 - p for label in labels if label and (p := label.p_a) is not None
-            ]
+            shares = [share for label in labels if label and (share := label.share(candidate.id)) is not None]
             return math.fsum(shares) / len(shares) if shares else 0.5
 
         return sorted(self.candidates, key=lambda c: (-mean_preference(c), c.sample, c.round))
@@ -106,7 +104,9 @@ def build_pairs(made: Candidates, labels: Sequence[Label], policy: PairPolicy, m
     contest = Contest(made.candidates, {(label.a, label.b): label for label in labels})
     couples = list(couples_of(contest, policy))
     if not couples:
-        return Pairs((), (Drop("pairs", "nothing to compare", made.prompt.id),))
+        chooses = policy == "best-vs-worst" and len(made.candidates) > 1
+        reason = "no better candidate may be chosen" if chooses else "nothing to compare"
+        return Pairs((), (Drop("pairs", reason, made.prompt.id),))
     built = [build_pair(made.prompt, contest, one, other, min_margin) for one, other in couples]
     return Pairs(
         tuple(b for b in built if isinstance(b, PreferencePair)),

@@ -14,7 +14,7 @@ LEAST_LABEL_MASS = 0.01  # below it, both labels are noise in the tail of the di
 def read_verdict(outcome: Outcome) -> OneVerdict:
     """What one call says. Whatever is not plainly a verdict is none, with its reason."""
     if isinstance(outcome, CallFailure):
-        return NoVerdict("error", outcome.key, f"{outcome.reason}: {outcome.detail}")
+        return NoVerdict("error", outcome.key, f"{outcome.reason}: {outcome.detail}", outcome.reason)
     if outcome.finish in ("refusal", "content_filter"):
         return NoVerdict("refusal", outcome.key, outcome.text[:200])
     return read_logprobs(outcome) if outcome.first_token else read_text(outcome)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from generator.chat import FailureReason
+
 Slot = Literal[1, 2]
 
 NoVerdictReason = Literal[
@@ -35,6 +37,7 @@ class NoVerdict:
     reason: NoVerdictReason
     call: str
     detail: str = ""
+    failure: FailureReason | None = None  # of the call, where it failed
 
 
 OneVerdict: TypeAlias = Verdict | NoVerdict

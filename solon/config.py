@@ -1,17 +1,19 @@
 """``run.toml``: its schema, and what of it decides a run's meaning."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from constitution.checks import STRICT
 from constitution.errors import InputError
 from constitution.tables import line_of, read_table
 from generator.sampling import Sampling
 from judge.pairs import PairPolicy
 
-STRICT = ConfigDict(extra="forbid", strict=True)
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -140,8 +142,12 @@ class RunConfig:
 
     @property
     def critic_model(self) -> Model:
+        """The policy with what ``[critic]`` says instead; another address never gets the policy's key."""
         given = {f.name: getattr(self.critic, f.name) for f in fields(self.critic)}
-        return replace(self.policy, **{name: value for name, value in given.items() if value is not None})
+        said = {name: value for name, value in given.items() if value is not None}
+        if said.keys() & {"base_url", "backend"}:
+            said = {"base_url": None, "api_key_env": None, **said}
+        return replace(self.policy, **said)
 
 
 CONFIG = TypeAdapter(RunConfig)
@@ -164,13 +170,23 @@ def load_config(path: Path) -> RunConfig:
             str(path), f"cannot be read ({error})", "name a run.toml; `solon init DIR` makes one"
         ) from None
     config = read_table(text, CONFIG, str(path))
-    for section in ("policy", "judge"):
-        model: Endpoint = getattr(config, section)
+    for section in ("policy", "critic", "judge"):
+        model: Endpoint = config.critic_model if section == "critic" else getattr(config, section)
         if model.backend == "openai" and not (model.base_url or model.api_key_env):
             place = f"{path}:{line_of(text, (section,))}"
             raise InputError(place, f"[{section}] says neither where the model is nor whose key to use",
                              "give base_url, api_key_env, or both")  # fmt: skip
     return config
+
+
+@contextmanager
+def blamed_on(path: Path, *keys: str) -> Iterator[None]:
+    """Whatever bad input turns up inside is told with the line of ``path`` that asked for it."""
+    try:
+        yield
+    except InputError as error:
+        line = line_of(path.read_text(encoding="utf-8"), keys)
+        raise InputError(f"{path}:{line}", ".".join(keys), str(error)) from None
 
 
 def meaning(config: RunConfig) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from constitution.errors import InputError
 from constitution.identity import full_hash
 from constitution.principle import Constitution, Principle
 from generator.prompts import Prompt
+from solon.backends import identity_of
 from solon.config import load_config, meaning
 from solon.folder import RunFolder
 from solon.journal import Journal
@@ -83,7 +84,9 @@ def begin(folder: RunFolder, constitution: Constitution, prompts: Sequence[Promp
     always belong together, also after an interruption.
     """
     principles = sorted((wording(p) for p in constitution.principles), key=lambda p: str(p["id"]))
-    recipe = full_hash([meaning(folder.config), principles])
+    sections = (folder.config.policy, folder.config.critic_model, folder.config.judge)
+    models = {section.model: identity_of(section, folder.beside) for section in sections}
+    recipe = full_hash([meaning(folder.config), models, principles])
     journal.set_note("recipe", recipe)
     journal.set_note("prompts", str(len(prompts)))
     known = journal.recipes()

@@ -1,6 +1,5 @@
 """A run's pairs written for a trainer: train and test tables, the principles used, and a lock over all of it."""
 
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 import solon
 from constitution.errors import InputError
+from constitution.identity import file_hash
 from judge.pairs import PreferencePair
 from judge.verdict import Judgement
 from solon.folder import RunFolder
@@ -53,7 +53,7 @@ def export_trl(folder: RunFolder, rows: Iterable[Row], out: Path, recipe: str) -
         write_parquet(out / name, columns(side))
     principles = out / folder.principles_file.name
     principles.write_bytes(folder.principles_file.read_bytes())
-    files = {name: sha256(out / name) for name in (*TABLES, principles.name)}
+    files = {name: file_hash(out / name) for name in (*TABLES, principles.name)}
     lock = lock_of(folder, recipe, files, len(train), len(test))
     (out / UNDER_WAY).write_text(json.dumps(lock, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     (out / UNDER_WAY).replace(out / LOCK)
@@ -76,7 +76,7 @@ def verdicts_of(row: Row, pair: PreferencePair) -> str:
 
 def told(judgement: Judgement, pair: PreferencePair) -> dict[str, Any]:
     p_a = judgement.p_a
-    p_chosen = None if p_a is None else p_a if judgement.a == pair.chosen.id else 1 - p_a
+    p_chosen = p_a if p_a is None or judgement.a == pair.chosen.id else 1 - p_a
     return {
         "principle": judgement.principle,
         "by": judgement.by,
@@ -102,7 +102,7 @@ def write_parquet(path: Path, table: dict[str, list[object]]) -> None:
 
 
 def lock_of(folder: RunFolder, recipe: str, files: dict[str, str], train: int, test: int) -> dict[str, Any]:
-    """What decided the export, without a clock or a path in it."""
+    """What decided the export, without a clock in it."""
     config = folder.config
     return {
         "solon": solon.__version__,
@@ -115,8 +115,3 @@ def lock_of(folder: RunFolder, recipe: str, files: dict[str, str], train: int, t
         "rows": {"train": train, "test": test},
         "files_sha256": files,
     }
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,6 @@
 """Files in: the prompts that a run's configuration names."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from constitution.errors import InputError
@@ -10,18 +10,22 @@ from generator.prompts import Prompt, parse_prompts
 def read_prompts(patterns: Iterable[str], beside: Path, place: str) -> tuple[Prompt, ...]:
     """Every prompt of every file that ``patterns`` match, in the order of pattern, file name and line.
 
+    A file that two patterns match is read once. ``place`` is how messages call whoever names the patterns.
+
     Raises:
         InputError: a pattern matches nothing, a line is wrong, two prompts have one id, or there is none.
     """
     prompts: dict[str, Prompt] = {}
-    for pattern in patterns:
-        for path in matching(pattern, beside, place):
-            for prompt in read_file(path):
-                if prompt.id in prompts:
-                    raise InputError(str(path), f"prompt id {prompt.id!r} is used twice", "rename one of them")
-                prompts[prompt.id] = prompt
+    places: dict[str, str] = {}
+    files = dict.fromkeys(path for pattern in patterns for path in matching(pattern, beside, place))
+    for path in files:
+        for where, prompt in read_file(path):
+            if prompt.id in prompts:
+                fact = f"prompt id {prompt.id!r} is also at {places[prompt.id]}"
+                raise InputError(where, fact, "delete one of the two, or give it another id")
+            prompts[prompt.id], places[prompt.id] = prompt, where
     if not prompts:
-        raise InputError(place, "names no prompts", "list JSONL files with a prompt on each line under prompts.files")
+        raise InputError(place, "names no prompts", "list JSONL files with a prompt on each line")
     return tuple(prompts.values())
 
 
@@ -36,7 +40,7 @@ def matching(pattern: str, beside: Path, place: str) -> list[Path]:
     return found
 
 
-def read_file(path: Path) -> Iterable[Prompt]:
+def read_file(path: Path) -> Iterator[tuple[str, Prompt]]:
     try:
         with path.open(encoding="utf-8") as lines:
             yield from parse_prompts(lines, str(path))

@@ -1,19 +1,13 @@
-"""From a run's configuration to models that remember: a backend, with the journal around it."""
+"""Models that remember: a backend with the journal, the gate and the meter around it."""
 
 import asyncio
-import os
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from constitution.errors import InputError, ModelError
 from constitution.identity import canonical_json
 from generator.chat import STOPS_THE_RUN, Backend, CallFailure, ChatReply, ChatRequest, Outcome, Usage, call_key
-from generator.models.calling import Patience
-from solon.config import Endpoint, Limits
-
-MOST_SLOTS = 2  # of an embedded model: on a CPU more of them lose the prefix caches and gain nothing
 
 
 class Draining(Exception):
@@ -117,6 +111,8 @@ class JournaledModel:
                 self.gate.shut_down()  # before the next in line is let out
         if isinstance(raw, CallFailure):
             self.meter.failures[raw.reason] += 1
+            if raw.reason == "unknown model":
+                raise InputError(self.backend.identity, f"no such model ({raw.detail})", "correct the model's name")
             if raw.reason in STOPS_THE_RUN:
                 raise ModelError(f"{self.backend.identity}: {raw.reason}: {raw.detail}")
             return raw
@@ -124,100 +120,3 @@ class JournaledModel:
         outcome = self.backend.read(key, raw)
         self.meter.count(outcome.usage if isinstance(outcome, ChatReply) else Usage())
         return outcome
-
-
-class OpenBackend(Backend, Protocol):
-    """A backend that holds something open."""
-
-    async def close(self) -> None: ...
-
-
-def open_backend(endpoint: Endpoint, limits: Limits, beside: Path) -> OpenBackend:
-    """The backend that a section of the configuration names; paths are relative to ``beside``.
-
-    Raises:
-        InputError: the model, its weights, its package or its key is not there.
-    """
-    patience = Patience(deadline=limits.deadline)
-    match endpoint.backend:
-        case "scripted":
-            return open_scripted(endpoint)
-        case "llamacpp":
-            from generator.models.llamacpp import find_weights, start_llamacpp
-
-            slots = min(limits.in_flight, MOST_SLOTS)
-            return start_llamacpp(find_weights(endpoint.model, beside), slots=slots, patience=patience)
-        case "openai":
-            from generator.models.openai import OpenAIBackend
-
-            return OpenAIBackend(endpoint.model, endpoint.base_url, key_of(endpoint), patience=patience)
-
-
-def open_scripted(endpoint: Endpoint) -> OpenBackend:
-    from generator.models.rambler import SCRIPTS
-    from generator.models.scripted import ScriptedModel
-
-    if endpoint.model not in SCRIPTS:
-        raise InputError(f"backend 'scripted', model {endpoint.model!r}", "no such script", f"use {', '.join(SCRIPTS)}")
-    return ScriptedModel(SCRIPTS[endpoint.model], f"scripted:{endpoint.model}", endpoint.latency)
-
-
-def require(endpoint: Endpoint, beside: Path) -> None:
-    """Refuses a model that is not there, as far as that shows without asking anybody.
-
-    Raises:
-        InputError: its script, its weights or its key is missing.
-    """
-    match endpoint.backend:
-        case "scripted":
-            open_scripted(endpoint)
-        case "llamacpp":
-            from generator.models.llamacpp import find_weights
-
-            find_weights(endpoint.model, beside)
-        case "openai":
-            key_of(endpoint)
-
-
-def key_of(endpoint: Endpoint) -> str:
-    """The API key from the environment; an endpoint that names no variable gets a word that is no secret."""
-    if endpoint.api_key_env is None:
-        return "none"
-    key = os.environ.get(endpoint.api_key_env, "")
-    if not key:
-        raise InputError(
-            f"api_key_env {endpoint.api_key_env!r}", "that variable is not set", "export it, then run again"
-        )
-    return key
-
-
-def probe(endpoint: Endpoint, beside: Path) -> str:
-    """What can be found out of a model without a paid call, in a few words.
-
-    Raises:
-        InputError: it is not there.
-    """
-    match endpoint.backend:
-        case "scripted":
-            open_scripted(endpoint)
-            return f"scripted, {endpoint.model}"
-        case "llamacpp":
-            from generator.models.llamacpp import find_weights
-
-            return f"llama.cpp, {find_weights(endpoint.model, beside).path.name}"
-        case "openai":
-            return f"{endpoint.model} at {endpoint.base_url or 'the default address'}: {list_models(endpoint)}"
-
-
-def list_models(endpoint: Endpoint) -> str:
-    """Whether the endpoint answers and lists the model; a list costs nothing."""
-    import openai
-
-    try:
-        with openai.OpenAI(base_url=endpoint.base_url, api_key=key_of(endpoint), max_retries=0, timeout=10) as client:
-            listed = {model.id for model in client.models.list()}
-    except openai.OpenAIError as error:
-        raise InputError(
-            str(endpoint.base_url), f"does not answer ({error})", "start it, or correct base_url"
-        ) from None
-    return "it answers" if endpoint.model in listed else f"it answers, but lists only {', '.join(sorted(listed))[:200]}"

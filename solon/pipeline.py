@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from constitution.identity import canonical_json
 from constitution.principle import Constitution
 from generator.candidates import Candidates, Drop
+from generator.chat import WORTH_RETRYING
 from generator.gather import Generation, gather_candidates
 from generator.prompts import Prompt
 from judge.judging import Judging, judge_candidates, label_all
@@ -50,9 +51,9 @@ class Row:
 
     @property
     def complete(self) -> bool:
-        """Whether no call failed, so that running the prompt again would change nothing."""
-        failed = any(drop.stage != "pairs" and drop.reason != "empty completion" for drop in self.drops)
-        return not failed and all(verdict.reason != "error" for verdict in self.no_verdicts)
+        """Whether running the prompt again would change nothing: no call failed in a way that may pass."""
+        reasons = {drop.reason for drop in self.drops} | {verdict.failure for verdict in self.no_verdicts}
+        return reasons.isdisjoint(WORTH_RETRYING)
 
 
 ROW = TypeAdapter(Row)

@@ -25,9 +25,9 @@ class Reporter(Protocol):
 class PlainReporter:
     """A line every ten seconds and one at the end: for logs and pipes."""
 
-    def __init__(self, title: str, total: int) -> None:
+    def __init__(self, title: str, total: int, done: int) -> None:
         self.title, self.total = title, total
-        self.lines = deque([(time.monotonic(), 0)], maxlen=RECENT)  # when, and how much was done by then
+        self.lines = deque([(time.monotonic(), done)], maxlen=RECENT)  # when, and how much was done by then
 
     def at(self, done: int, facts: str) -> None:
         now = time.monotonic()
@@ -45,9 +45,9 @@ class PlainReporter:
 class LiveReporter:
     """One line that renews itself, with a bar, the time left and the facts."""
 
-    def __init__(self, progress: Progress, title: str, total: int) -> None:
+    def __init__(self, progress: Progress, title: str, total: int, done: int) -> None:
         self.progress = progress
-        self.task = progress.add_task(title, total=total, facts="")
+        self.task = progress.add_task(title, total=total, completed=done, facts="")
 
     def at(self, done: int, facts: str) -> None:
         self.progress.update(self.task, completed=done, facts=facts)
@@ -57,11 +57,11 @@ class LiveReporter:
 
 
 @contextmanager
-def reporting(title: str, total: int) -> Iterator[Reporter]:
-    """A reporter that suits where stderr goes."""
+def showing(title: str, total: int, done: int = 0) -> Iterator[Reporter]:
+    """A reporter that suits where stderr goes; ``done`` of ``total`` were done before."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield PlainReporter(title, total)
+        yield PlainReporter(title, total, done)
         return
     columns = (
         SpinnerColumn(),
@@ -72,4 +72,4 @@ def reporting(title: str, total: int) -> Iterator[Reporter]:
         TextColumn("[dim]{task.fields[facts]}"),
     )
     with Progress(*columns, console=console) as progress:
-        yield LiveReporter(progress, title, total)
+        yield LiveReporter(progress, title, total, done)

@@ -14,14 +14,15 @@ from constitution.principle import Constitution
 from generator.gather import Generation
 from generator.prompts import Prompt
 from judge.judging import Judging
+from solon.backends import open_backend
 from solon.config import Endpoint
 from solon.continuity import UNFINISHED, begin, row_name
 from solon.engines.local import run_prompts
 from solon.folder import RunFolder, save_config
 from solon.journal import Journal
-from solon.models import Draining, Gate, JournaledModel, Meter, open_backend
+from solon.models import Draining, Gate, JournaledModel, Meter
 from solon.pipeline import Recipe, Row, dump_row, load_row, process
-from solon.progress import Reporter, reporting
+from solon.progress import Reporter, showing
 
 TICK = 0.5  # seconds
 
@@ -48,27 +49,34 @@ class Run:
         self.meter = Meter()
         self.gate = Gate(folder.config.limits.in_flight)
         self.recipe_name = begin(folder, constitution, prompts, journal)
-        self.known = journal.recipes()
+        known = journal.recipes()
+        self.pending = [p for p in prompts if known.get(p.id) != row_name(self.recipe_name, p)]
+        self.done = len(prompts) - len(self.pending)
         self.began = time.monotonic()
-        self.done = self.pairs = self.drops = 0
+        self.pairs = self.drops = 0
 
     async def carry_out(self) -> Outcome:
-        """Every prompt once. An error that stops the run is raised only after what was in flight is recorded."""
-        config = self.folder.config
-        async with AsyncExitStack() as stack:
-            recipe = self.recipe(stack)
-            with reporting(config.name, len(self.prompts)) as reporter, self.interruptible(reporter):
-                ticking = asyncio.create_task(self.tick(reporter))
-                try:
-                    workers = max(1, config.limits.in_flight // config.candidates.completions)
-                    await run_prompts(self.prompts, lambda prompt: self.work(prompt, recipe, reporter), workers)
-                except* SolonError as group:
-                    raise first_cause(group) from None
-                finally:
-                    self.gate.shut_down()
-                    await self.gate.settled()
-                    ticking.cancel()
+        """Every pending prompt once. An error that stops the run is raised after what was in flight is recorded."""
+        if self.pending:
+            async with AsyncExitStack() as stack:
+                recipe = self.recipe(stack)
+                with showing(self.folder.config.name, len(self.prompts), self.done) as reporter:
+                    await self.process_all(recipe, reporter)
         return Outcome(self.meter, time.monotonic() - self.began, interrupted=self.done < len(self.prompts))
+
+    async def process_all(self, recipe: Recipe, reporter: Reporter) -> None:
+        config = self.folder.config
+        workers = max(1, config.limits.in_flight // config.candidates.completions)
+        ticking = asyncio.create_task(self.tick(reporter))
+        with self.interruptible(reporter):
+            try:
+                await run_prompts(self.pending, lambda prompt: self.work(prompt, recipe, reporter), workers)
+            except* SolonError as group:
+                raise first_cause(group) from None
+            finally:
+                self.gate.shut_down()
+                await self.gate.settled()
+                ticking.cancel()
 
     def recipe(self, stack: AsyncExitStack) -> Recipe:
         config = self.folder.config
@@ -93,17 +101,18 @@ class Run:
         return Recipe(self.constitution, generation, judging, config.pairs.min_margin)
 
     async def work(self, prompt: Prompt, recipe: Recipe, reporter: Reporter) -> None:
+        """Processes one prompt and keeps its row; leaves it for the next session where the gate was shut."""
+        row: Row | None = None
+        try:
+            row = await process(prompt, recipe)
+        except* Draining:
+            pass
+        if row is None:
+            return
         name = row_name(self.recipe_name, prompt)
-        if self.known.get(prompt.id) != name:
-            try:
-                row = await process(prompt, recipe)
-            except* Draining:
-                row = None
-            if row is None:
-                return
-            await self.journal.save_row(prompt.id, name if row.complete else UNFINISHED, dump_row(row))
-            self.pairs += len(row.pairs)
-            self.drops += len(row.drops)
+        await self.journal.save_row(prompt.id, name if row.complete else UNFINISHED, dump_row(row))
+        self.pairs += len(row.pairs)
+        self.drops += len(row.drops)
         self.done += 1
         reporter.at(self.done, self.facts())
 

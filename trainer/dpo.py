@@ -6,7 +6,6 @@ first step, so that no second copy of the weights is kept.
 Source: Rafailov et al. 2023, "Direct Preference Optimization", arXiv:2305.18290.
 """
 
-import hashlib
 import json
 import math
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from constitution.errors import InputError, ModelError
+from constitution.identity import file_hash
 from generator.chat import Message
 from trainer.exports import load_rows, require_rows
 from trainer.policies import Policy, require_empty, save_policy
@@ -25,6 +25,9 @@ from trainer.sampling import chat_text
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+
+RECORD = "training.json"  # written last: a folder that has it holds a whole policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +196,7 @@ def write_record(result: DpoResult, settings: DpoSettings, source: Path, lock: P
         "rows_too_long": result.rows_too_long,
         "seconds": result.seconds,
         "steps": [asdict(step) for step in result.steps],
-        "export_lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None,
+        "export_lock_sha256": file_hash(lock) if lock.is_file() else None,
     }
     text = json.dumps(record, indent=2, sort_keys=True) + "\n"
-    (result.output / "training.json").write_text(text, encoding="utf-8")
+    (result.output / RECORD).write_text(text, encoding="utf-8")

@@ -18,7 +18,7 @@ from generator.chat import WORTH_RETRYING, CallFailure
 @dataclass(frozen=True, slots=True)
 class Patience:
     deadline: float = 300.0  # seconds for a call, all tries and pauses included
-    attempts: int = 4
+    attempts: int = 8
     longest_pause: float = 20.0  # seconds between two tries, drawn with full jitter below a doubling bound
 
 

@@ -1,6 +1,5 @@
 """The embedded model: llama.cpp inside this process, spoken to as an OpenAI-compatible endpoint on loopback."""
 
-import hashlib
 import importlib.util
 import os
 import secrets
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from constitution.errors import InputError
+from constitution.identity import file_hash
 from generator.models.calling import PATIENT, Patience
 from generator.models.openai import OpenAIBackend
 
@@ -42,7 +42,7 @@ def find_weights(model: str, beside: Path) -> Weights:
     path = beside / Path(model).expanduser()
     if not path.is_file():
         raise InputError(str(path), "no such model", f"name a GGUF file, or {SMOLLM2!r}")
-    return Weights(path, f"gguf:{sha256(path)}")
+    return Weights(path, f"gguf:{file_hash(path)}")
 
 
 def find_smollm2() -> Weights:
@@ -50,14 +50,9 @@ def find_smollm2() -> Weights:
     if package is None or not package.submodule_search_locations:
         raise InputError(SMOLLM2, "its weights are not installed", GET_SMOLLM2)
     path = Path(package.submodule_search_locations[0]) / SMOLLM2_FILE
-    if not path.is_file() or sha256(path) != SMOLLM2_SHA256:
+    if not path.is_file() or file_hash(path) != SMOLLM2_SHA256:
         raise InputError(str(path), "is not the published file", f"{GET_SMOLLM2} --force-reinstall")
     return Weights(path, SMOLLM2)
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def start_llamacpp(weights: Weights, *, slots: int, context: int = 2048, patience: Patience = PATIENT) -> OpenAIBackend:
@@ -83,5 +78,8 @@ def start_llamacpp(weights: Weights, *, slots: int, context: int = 2048, patienc
     params.warmup = False
     params.verbosity = -1  # with its log on, the server hangs when it is let go of
     params.api_keys = [key := secrets.token_urlsafe(24)]
-    server = xllamacpp.Server(params)
+    try:
+        server = xllamacpp.Server(params)
+    except RuntimeError as error:
+        raise InputError(str(weights.path), f"llama.cpp cannot load it ({error})", "name a GGUF file") from None
     return OpenAIBackend(weights.identity, f"{server.listening_address}/v1", key, patience=patience, keep_alive=server)

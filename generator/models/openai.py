@@ -78,9 +78,7 @@ class OpenAIBackend:
             if timed_out(error):
                 return CallFailure(key, "timeout", "the endpoint did not answer in time")
             return CallFailure(key, "connection", f"the endpoint cannot be reached ({error.__cause__})")
-        raw: bytes = response.content
-        read = self.read(key, raw)
-        return read if isinstance(read, CallFailure) else raw
+        return whole(key, response.content)
 
     def body(self, key: str, request: ChatRequest) -> dict[str, Any]:
         """What is sent; the sample's number becomes a seed, which is derived from the whole call."""
@@ -104,6 +102,15 @@ class OpenAIBackend:
     async def close(self) -> None:
         await self.client.close()
         self.keep_alive = None
+
+
+def whole(key: str, raw: bytes) -> bytes | CallFailure:
+    """``raw`` where it is all there; what it says is for ``read``, since whatever came whole was paid for."""
+    try:
+        json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        return CallFailure(key, "unreadable", f"{type(error).__name__}: {error}")
+    return raw
 
 
 def reason_of(error: openai.APIStatusError) -> FailureReason:

@@ -32,8 +32,8 @@ class Position:
             return None
         return (
             f"The judge model cannot judge: it {fault}; the two orders agree in {self.orders_agree:.0%} of "
-            f"{self.judgements} judgements. Its verdicts average out to near ties and these labels rest on the "
-            "checks. Use a stronger model under [judge], or write checks for what code can decide."
+            f"{self.judgements} judgements. Its verdicts average out to near ties: trust only labels that checks "
+            "decide. Use a stronger model under [judge], or write checks for what code can decide."
         )
 
 

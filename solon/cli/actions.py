@@ -8,9 +8,13 @@ from pathlib import Path
 
 from constitution.errors import InputError
 from constitution.files import load
+from constitution.principle import Constitution
+from constitution.tables import line_of
+from generator.prompts import Prompt
+from solon.backends import probe
 from solon.check import estimate
 from solon.cli.telling import Told
-from solon.config import Endpoint, RunConfig
+from solon.config import Endpoint, RunConfig, blamed_on
 from solon.continuity import check_continues, check_exportable, check_own, note_principles
 from solon.export import export_trl
 from solon.folder import RUNS, RunFolder, new_folder, open_folder
@@ -21,7 +25,7 @@ from solon.reporting import write_report
 from solon.run import start, stored_rows
 from solon.run_lock import hold
 from solon.show import rows_beginning, rows_named, tell, tell_call
-from solon.summary import summarise
+from solon.summary import Summary, summarise
 
 STARTER = ("run.toml", "principles.toml", "prompts.jsonl")
 
@@ -37,14 +41,11 @@ def init(folder: Path) -> Told:
 
 
 def check(config_file: Path) -> Told:
-    from solon.models import probe
-
     folder = new_folder(config_file, None)
     config = folder.config
-    constitution = load(folder.source_principles())
-    prompts = read_prompts(config.prompts.files, folder.beside, str(config_file))
+    constitution, prompts = read_inputs(folder, config_file)
     most = estimate(config, constitution, prompts)
-    models = {role: probe(section, folder.beside) for role, section in roles(config).items()}
+    models = probe_all(folder, config_file)
     lines = [
         f"{config_file}: fine",
         f"{most.prompts} prompts; {most.principles} principles, {most.checked} decided by checks",
@@ -53,6 +54,26 @@ def check(config_file: Path) -> Told:
         f"at most {most.completion_tokens:,} tokens written, about {most.prompt_tokens:,} read",
     ]
     return Told({**asdict(most), "models": models, "cost_usd": cost(config)}, "\n".join(lines))
+
+
+def read_inputs(folder: RunFolder, config_file: Path) -> tuple[Constitution, tuple[Prompt, ...]]:
+    with blamed_on(config_file, "constitution"):
+        source = folder.source_principles()
+    files = folder.config.prompts.files
+    line = line_of(config_file.read_text(encoding="utf-8"), ("prompts", "files"))
+    return load(source), read_prompts(files, folder.beside, f"{config_file}:{line}")
+
+
+def probe_all(folder: RunFolder, config_file: Path, ask: bool = True) -> dict[str, str]:
+    """What every role's model turns out to be; refuses one that is not there.
+
+    ``ask`` also asks remote endpoints: a run that has begun finds out by its calls, if it has any left.
+    """
+    found: dict[str, str] = {}
+    for role, section in roles(folder.config).items():
+        with blamed_on(config_file, role):
+            found[role] = probe(section, folder.beside, ask)
+    return found
 
 
 def roles(config: RunConfig) -> dict[str, Endpoint]:
@@ -65,14 +86,10 @@ def cost(config: RunConfig) -> float | None:
 
 
 def run(config_file: Path, out: Path | None, accept_changes: bool) -> Told:
-    from solon.models import require
-
     folder = new_folder(config_file, out)
-    constitution = load(folder.source_principles())
-    prompts = read_prompts(folder.config.prompts.files, folder.beside, str(config_file))
+    constitution, prompts = read_inputs(folder, config_file)
     check_own(folder)
-    for section in roles(folder.config).values():
-        require(section, folder.beside)
+    probe_all(folder, config_file, ask=not folder.journal.is_file())
     folder.path.mkdir(parents=True, exist_ok=True)
     with hold(folder.path), Journal.open(folder.journal) as journal:
         check_continues(folder, journal, accept_changes)
@@ -81,7 +98,14 @@ def run(config_file: Path, out: Path | None, accept_changes: bool) -> Told:
         outcome = start(folder, constitution, prompts, journal)
         summary = summarise(folder, journal, outcome, cost(folder.config))
     write_report(folder)
-    return Told(summary.data, summary.text, 130 if outcome.interrupted else 0)
+    return Told(summary.data, summary.text, exit_code_of(summary))
+
+
+def exit_code_of(summary: Summary) -> int:
+    """130 after an interruption, 1 where every row has failed calls in it, else 0."""
+    if not summary.data["finished"]:
+        return 130
+    return int(0 < summary.data["rows"] == summary.data["incomplete"])
 
 
 def show(name: str, run: Path | None) -> Told:
@@ -114,6 +138,7 @@ def export(run: Path, format: str, out: Path | None) -> Told:
         rows, prompts = len(journal.recipes()), int(journal.note("prompts") or 0)
         if rows < prompts:
             print(f"only {rows} of {prompts} prompts are done: `solon run` goes on", file=sys.stderr)
-        exported = export_trl(folder, stored_rows(journal), out or folder.export, journal.note("recipe") or "")
+        with hold(folder.path):
+            exported = export_trl(folder, stored_rows(journal), out or folder.export, journal.note("recipe") or "")
     text = f"{exported.train} rows to train on and {exported.test} to test on, in {exported.folder}"
     return Told(asdict(exported), text)

@@ -41,7 +41,7 @@ def test_a_candidate_stays_an_assistants_turn_and_enters_no_request() -> None:
     call = critique_call(PROMPT, DRAFT, PRINCIPLE, Sampling(0.5, 40), seed=3)
     assert call.messages[:3] == (*PROMPT.messages, Message("assistant", DRAFT.text))
     assert call.messages[3].role == "user"
-    assert call.messages[3].content.startswith("Find {unkind} words.")
+    assert call.messages[3].content.startswith("Rule: Be kind.\nFind {unkind} words.")
     assert DRAFT.text not in call.messages[3].content
     assert (call.temperature, call.max_tokens, call.seed, call.top_logprobs) == (0.5, 40, 3, 0)
 
@@ -50,5 +50,9 @@ def test_a_revision_continues_the_conversation_of_its_critique() -> None:
     asked = critique_call(PROMPT, DRAFT, PRINCIPLE, Sampling(0.5, 40), seed=3)
     critique = read_critique(reply("It is {rude}."), PRINCIPLE)
     call = revision_call(PROMPT, DRAFT, critique, PRINCIPLE, Sampling(1.0, 160), seed=3)
-    assert call.messages == (*asked.messages, Message("assistant", "It is {rude}."), Message("user", "Rewrite."))
+    assert call.messages == (
+        *asked.messages,
+        Message("assistant", "It is {rude}."),
+        Message("user", "Rule: Be kind.\nRewrite."),
+    )
     assert (call.temperature, call.max_tokens) == (1.0, 160)

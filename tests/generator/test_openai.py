@@ -208,7 +208,7 @@ async def test_an_error_that_no_retry_cures_is_told_after_one_try(
         (500, error("out of memory"), "server error"),
         (503, b"<html>", "server error"),
         (200, b"<html>", "unreadable"),
-        (200, b'{"choices": []}', "unreadable"),
+        (200, b'{"choices": [', "unreadable"),
     ],
 )
 async def test_an_error_that_lasts_is_told_after_every_attempt(
@@ -270,3 +270,15 @@ async def test_text_that_cannot_be_sent_fails_its_own_call_only(endpoint: Endpoi
 def test_a_model_is_known_by_its_name_wherever_it_runs() -> None:
     here, there = (OpenAIBackend("tiny", f"http://{host}/v1", "k") for host in ("127.0.0.1:1", "127.0.0.1:2"))
     assert here.identity == there.identity == "tiny"
+
+
+async def test_a_body_that_came_whole_was_paid_for_and_is_handed_on_whatever_it_says(
+    endpoint: Endpoint, backend: OpenAIBackend
+) -> None:
+    endpoint.answers = [(200, b'{"choices": []}')]
+    raw = await backend.send(REQUEST)
+    assert raw == b'{"choices": []}'
+    read = backend.read(KEY, raw)
+    assert isinstance(read, CallFailure)
+    assert read.reason == "unreadable"
+    assert len(endpoint.bodies) == 1

@@ -10,7 +10,7 @@ from generator.prompts import Prompt, parse_prompts
 
 
 def parse(*lines: str) -> list[Prompt]:
-    return list(parse_prompts(lines, "p.jsonl"))
+    return [prompt for _, prompt in parse_prompts(lines, "p.jsonl")]
 
 
 def test_a_line_holds_a_text_or_a_conversation() -> None:
@@ -54,7 +54,8 @@ def test_a_faulty_line_is_told_with_its_number(line: str, told: str) -> None:
 
 def test_lines_before_a_faulty_one_are_read() -> None:
     prompts = parse_prompts(['{"prompt": "a"}', "{"], "p.jsonl")
-    assert next(prompts).text == "a"
+    where, prompt = next(prompts)
+    assert (where, prompt.text) == ("p.jsonl:1", "a")
 
 
 def test_a_prompt_without_an_id_is_named_by_its_messages_alone() -> None:

@@ -14,7 +14,7 @@ FILES = sorted(EXAMPLES.rglob("*.jsonl"))
 
 def prompts_in(path: Path) -> list[Prompt]:
     with path.open(encoding="utf-8") as lines:
-        return list(parse_prompts(lines, str(path)))
+        return [prompt for _, prompt in parse_prompts(lines, str(path))]
 
 
 PROMPTS = {path.relative_to(EXAMPLES).as_posix(): prompts_in(path) for path in FILES}

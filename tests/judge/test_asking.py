@@ -34,8 +34,8 @@ def test_a_request_shows_prompt_and_pair_before_the_principle() -> None:
 
 def test_principles_share_everything_before_the_question() -> None:
     one, other = asked("FIRST", "SECOND"), asked("FIRST", "SECOND", principle=OTHER)
-    assert one.split("Which is kinder?")[0] == other.split("Which is clearer?")[0]
-    assert len(one.split("Which is kinder?")) == 2
+    assert one.split("Rule: Be kind.")[0] == other.split("Rule: Be clear.")[0]
+    assert len(one.split("Rule: Be kind.\nWhich is kinder?")) == 2
 
 
 def test_the_swapped_order_swaps_the_texts_and_nothing_but_the_fence() -> None:

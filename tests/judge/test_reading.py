@@ -75,7 +75,7 @@ def test_a_judge_that_refuses_gives_no_verdict_whatever_its_text(finish: Finish)
 
 
 def test_a_call_that_failed_gives_no_verdict() -> None:
-    assert read_verdict(CallFailure("key", "timeout", "late")) == NoVerdict("error", "key", "timeout: late")
+    assert read_verdict(CallFailure("key", "timeout", "late")) == NoVerdict("error", "key", "timeout: late", "timeout")
 
 
 def test_two_labels_share_a_verdict_by_their_probabilities() -> None:

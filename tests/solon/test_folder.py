@@ -48,8 +48,10 @@ def test_prompts_come_in_the_order_of_pattern_file_and_line(tmp_path: Path) -> N
     found = read_prompts(["sub/*", "*.jsonl"], tmp_path, "run.toml")
     assert [prompt.id for prompt in found] == ["5", "1", "2", "3", "4"]
     assert read_prompts([str(tmp_path / "sub/c.jsonl")], Path("/"), "run.toml") == found[:1]
-    with pytest.raises(InputError, match=r"a\.jsonl: prompt id '1' is used twice"):
-        read_prompts(["a.jsonl", "[a]*"], tmp_path, "run.toml")
+    assert read_prompts(["a.jsonl", "[a]*"], tmp_path, "run.toml") == read_prompts(["a.jsonl"], tmp_path, "run.toml")
+    (tmp_path / "again.jsonl").write_text((tmp_path / "a.jsonl").read_text())
+    with pytest.raises(InputError, match=r"again\.jsonl:1: prompt id '1' is also at .*a\.jsonl:1: delete one"):
+        read_prompts(["a*.jsonl"], tmp_path, "run.toml")
 
 
 def test_a_prompt_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ def by_model(forward: Verdict | NoVerdict, backward: Verdict | NoVerdict) -> Jud
     return Judgement("a", "b", "kind", "model", forward, backward)
 
 
-ERROR = NoVerdict("error", "k", "timeout")
+ERROR = NoVerdict("error", "k", "timeout: late", "timeout")
+REFUSED = NoVerdict("error", "k", "context overflow: too long", "context overflow")
 
 
 @pytest.mark.parametrize(
@@ -43,12 +44,14 @@ ERROR = NoVerdict("error", "k", "timeout")
         (row(by_model(Verdict(0.9, "k"), Verdict(0.2, "k"))), True),
         (row(by_model(Verdict(0.9, "k"), NoVerdict("truncated", "k"))), True),
         (row(by_model(Verdict(0.9, "k"), ERROR)), False),
+        (row(by_model(Verdict(0.9, "k"), REFUSED)), True),
+        (row(drops=(Drop("respond", "context overflow", "p"),)), True),
         (row(drops=(Drop("respond", "timeout", "p"),)), False),
         (row(drops=(Drop("revise", "empty completion", "b"),)), True),
         (row(drops=(Drop("pairs", "no verdict", "pair"),)), True),
     ],
 )
-def test_a_row_is_complete_unless_a_call_failed(made: Row, complete: bool) -> None:
+def test_a_row_is_complete_unless_a_call_failed_in_a_way_that_may_pass(made: Row, complete: bool) -> None:
     assert made.complete is complete
     assert tally([made]).incomplete == (not complete)
 
