@@ -1,6 +1,7 @@
 """All judgements of one prompt's candidates: checks at once, models in both orders."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,11 +44,17 @@ def principles_for(made: Candidates, couple: Couple, constitution: Constitution,
     applying = constitution.applying_to(made.prompt.tags)
     checked = [p for p in applying if p.check]
     unchecked = [p for p in applying if not p.check]
-    if unit_interval("seen", judging.seed, made.prompt.id, *places_of(*couple)) >= judging.share:
+    places = places_of(*couple)
+    if not model_sees(judging.seed, judging.share, made.prompt.id, places):
         return checked
     if unchecked and judging.principles == "one":
-        unchecked = [draw(unchecked, judging.seed, made.prompt.id, *places_of(*couple))]
+        unchecked = [draw(unchecked, judging.seed, made.prompt.id, *places)]
     return checked + unchecked
+
+
+def model_sees(seed: int, share: float, prompt: str, places: Sequence[int]) -> bool:
+    """Whether the couple at ``places`` (see ``places_of``) is among the share that a model is asked about."""
+    return unit_interval("seen", seed, prompt, *places) < share
 
 
 def places_of(one: Candidate, other: Candidate) -> list[int]:

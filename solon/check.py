@@ -1,11 +1,12 @@
 """What can be said of a run before anything is paid for."""
 
 from dataclasses import dataclass
+from itertools import combinations
 
 from constitution.principle import Constitution
 from generator.prompts import Prompt
 from judge.asking import VERDICT_TOKENS
-from judge.pairs import PairPolicy
+from judge.judging import model_sees
 from solon.config import RunConfig
 
 CHARACTERS_PER_TOKEN = 4  # a rule of thumb for English; a real count needs the model's tokenizer
@@ -29,10 +30,9 @@ def estimate(config: RunConfig, constitution: Constitution, prompts: tuple[Promp
     shape, critic = config.candidates, config.critic_model
     judged = sum(1 for p in constitution.principles if not p.check)
     asked = min(judged, 1) if config.judge.principles == "one" else judged
-    couples = couple_count(shape.completions, shape.rounds, config.pairs.policy)
     drafts = len(prompts) * shape.completions
     chains = drafts * shape.rounds
-    judge_calls = round(len(prompts) * couples * asked * 2 * config.judge.share)
+    judge_calls = 2 * asked * sum(couples_seen(config, prompt) for prompt in prompts)
     per_completion = config.policy.max_tokens
     length = sum(len(m.content) for prompt in prompts for m in prompt.messages) // CHARACTERS_PER_TOKEN
     shown = length // max(1, len(prompts))
@@ -51,8 +51,13 @@ def estimate(config: RunConfig, constitution: Constitution, prompts: tuple[Promp
     )
 
 
-def couple_count(completions: int, rounds: int, policy: PairPolicy) -> int:
-    if policy == "revision-vs-draft":
-        return completions * rounds
-    candidates = completions * (1 + rounds)
-    return candidates * (candidates - 1) // 2
+def couples_seen(config: RunConfig, prompt: Prompt) -> int:
+    """How many couples of the prompt's candidates a judge model can be asked about, by the draws to come."""
+    shape = config.candidates
+    places = [(sample, number) for sample in range(shape.completions) for number in range(1 + shape.rounds)]
+    needed = [
+        (one, other)
+        for one, other in combinations(places, 2)
+        if config.pairs.policy != "revision-vs-draft" or (one[0] == other[0] and abs(one[1] - other[1]) == 1)
+    ]
+    return sum(model_sees(config.seed, config.judge.share, prompt.id, (*one, *other)) for one, other in needed)

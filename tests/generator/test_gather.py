@@ -187,3 +187,33 @@ def test_the_order_in_which_replies_arrive_changes_nothing(seed: int) -> None:
     model = ScriptedModel(script)
     at_once = asyncio.run(gather(model, KIND, CLEAR, SHORT, completions=4, rounds=2))
     assert asyncio.run(gather(Late(model, seed), KIND, CLEAR, SHORT, completions=4, rounds=2)) == at_once
+
+
+KIND = Constitution("c", "C", "1", "", (Principle("kind", "Be kind."),))
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"), [(ChatReply("", "No.", "refusal", "m"), "critic refused"), (" \n", "empty critique")]
+)
+async def test_a_critic_that_says_nothing_leaves_no_revision(said: ChatReply | str, reason: str) -> None:
+    critic = ScriptedModel(lambda request: said)
+    policy = ScriptedModel(lambda request: "A draft that goes on and on, far beyond what was asked.")
+    sampling = Sampling(1.0, 50)
+    generation = Generation(policy, critic, sampling, sampling, completions=1, rounds=2, seed=0)
+    made = await gather_candidates(
+        PROMPT, Constitution("c", "C", "1", "", (Principle("kind", "Be kind."),)), generation
+    )
+    assert [drop.reason for drop in made.drops] == [reason]
+    assert len(made.candidates) == 1
+    assert not made.critiques
+
+
+async def test_a_revision_that_changes_nothing_is_a_candidate_of_its_own_name() -> None:
+    model = ScriptedModel(lambda request: "The same words each time.")
+    sampling = Sampling(1.0, 50)
+    generation = Generation(model, model, sampling, sampling, completions=1, rounds=3, seed=0)
+    made = await gather_candidates(
+        PROMPT, Constitution("c", "C", "1", "", (Principle("kind", "Be kind."),)), generation
+    )
+    assert len({candidate.id for candidate in made.candidates}) == len(made.candidates) == 4
+    assert all(candidate.revises != candidate.id for candidate in made.candidates)

@@ -166,7 +166,7 @@ BAD_INPUT: dict[str, tuple[dict[str, Any], str]] = {
     "no constitution": ({"changes": {"constitution": "absent.toml"}}, r"absent\.toml: no such principle file"),
     "no prompts": ({"prompts": []}, "names no prompts"),
     "nothing matches": ({"changes": {"prompts": {"files": ["*.absent"]}}}, r"no prompt file matches '\*\.absent'"),
-    "prompt id twice": ({"prompts": GOOD_PROMPTS * 2}, r"prompts\.jsonl:2: prompt id 'sky' is also at .*prompts\.jsonl:1: delete one"),
+    "prompt id twice": ({"prompts": GOOD_PROMPTS * 2}, r"jsonl:2: prompt id 'sky' is also at .*jsonl:1: delete"),
     "unknown prompt key": ({"prompts": [*GOOD_PROMPTS, {"promt": "x"}]}, r"prompts\.jsonl:2: unknown key 'promt'"),
     "no such weights": (
         {"changes": {"policy": {"backend": "llamacpp", "model": "absent.gguf"}}},

@@ -190,3 +190,11 @@ def test_what_is_no_toml_or_no_file_is_refused_in_one_line(load: Callable[[str],
     (tmp_path / "run.toml").write_bytes(b'name = "\xff"')
     with pytest.raises(InputError, match="cannot be read"):
         load_config(tmp_path / "run.toml")
+
+
+def test_a_critic_elsewhere_never_gets_the_policys_key(load: Callable[[str], RunConfig]) -> None:
+    policy = '[policy]\nbackend = "openai"\nmodel = "m"\nbase_url = "http://a"\napi_key_env = "A"\n'
+    text = GOOD[: GOOD.index("[policy]")] + policy + '[judge]\nbackend = "scripted"\nmodel = "rambler"\n'
+    same, elsewhere = load(text), load(text + '[critic]\nbase_url = "http://b"\n')
+    assert (same.critic_model.base_url, same.critic_model.api_key_env) == ("http://a", "A")
+    assert (elsewhere.critic_model.base_url, elsewhere.critic_model.api_key_env) == ("http://b", None)
