@@ -189,7 +189,7 @@ def test_the_order_in_which_replies_arrive_changes_nothing(seed: int) -> None:
     assert asyncio.run(gather(Late(model, seed), KIND, CLEAR, SHORT, completions=4, rounds=2)) == at_once
 
 
-KIND = Constitution("c", "C", "1", "", (Principle("kind", "Be kind."),))
+ONE_RULE = Constitution("c", "C", "1", "", (Principle("kind", "Be kind."),))
 
 
 @pytest.mark.parametrize(
