@@ -57,13 +57,16 @@ def tell(row: Row, constitution: Constitution) -> str:
 
 
 def tell_candidate(row: Row, candidate: Candidate, constitution: Constitution) -> str:
-    kind = f"REVISION {candidate.round} of {candidate.revises}" if candidate.is_revision else "DRAFT"
+    if candidate.is_revision:
+        origin = f"REVISION {candidate.id} of {candidate.revises} under {candidate.principle} (round {candidate.round}"
+    else:
+        origin = f"DRAFT {candidate.id} (sample {candidate.sample}"
     held = [
         f"{'keeps ' if principle.check.kept(row.made.prompt.text, candidate.text) else 'BREAKS'} {principle.id}"
         for principle in constitution.applying_to(row.made.prompt.tags)
         if principle.check
     ]
-    parts = [f"{kind} {candidate.id} (sample {candidate.sample}, ends by {candidate.finish})", candidate.text]
+    parts = [f"{origin}, ends by {candidate.finish})", candidate.text]
     parts += [f"  {line}" for line in held]
     parts += [
         f"  CRITIQUE under {c.critique.principle} ({'violated' if c.critique.violated else 'kept'}): {c.critique.text}"

@@ -21,7 +21,7 @@ from solon.folder import RUNS, RunFolder, new_folder, open_folder
 from solon.inputs import read_prompts
 from solon.journal import Journal
 from solon.pipeline import dump_row
-from solon.reporting import write_report
+from solon.report.write import write_report
 from solon.run import start, stored_rows
 from solon.run_lock import hold
 from solon.show import rows_beginning, rows_named, tell, tell_call
@@ -91,13 +91,14 @@ def run(config_file: Path, out: Path | None, accept_changes: bool) -> Told:
     check_own(folder)
     probe_all(folder, config_file, ask=not folder.journal.is_file())
     folder.path.mkdir(parents=True, exist_ok=True)
-    with hold(folder.path), Journal.open(folder.journal) as journal:
-        check_continues(folder, journal, accept_changes)
-        if changes := note_principles(constitution, journal):
-            print(f"principles: {', '.join(changes)}; only calls that this touches are sent", file=sys.stderr)
-        outcome = start(folder, constitution, prompts, journal)
-        summary = summarise(folder, journal, outcome, cost(folder.config))
-    write_report(folder)
+    with hold(folder.path):
+        with Journal.open(folder.journal) as journal:
+            check_continues(folder, journal, accept_changes)
+            if changes := note_principles(constitution, journal):
+                print(f"principles: {', '.join(changes)}; only calls that this touches are sent", file=sys.stderr)
+            outcome = start(folder, constitution, prompts, journal)
+            summary = summarise(folder, journal, outcome, cost(folder.config))
+        write_report(folder)
     return Told(summary.data, summary.text, exit_code_of(summary))
 
 

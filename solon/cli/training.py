@@ -16,8 +16,8 @@ from solon.export import LOCK, TABLES
 from solon.folder import RunFolder, open_folder, write_whole
 from solon.inputs import read_prompts
 from solon.progress import showing
-from solon.report import EVALUATION_HEAD, measure_row
-from solon.reporting import read_json, write_report
+from solon.report.render import EVALUATION_HEAD, measure_row
+from solon.report.write import read_json, write_report
 from solon.run_lock import hold
 from trainer.dpo import RECORD, DpoSettings, DpoStep, train_dpo
 from trainer.evaluate import Evaluation, collapse_warnings, compare

@@ -19,7 +19,7 @@ from judge.pairs import PreferencePair
 from solon.cli import actions
 from solon.cli.telling import printable
 from solon.pipeline import Recipe, process
-from solon.report import Facts, judge_section, one_line, render
+from solon.report.render import Facts, judge_section, one_line, render
 from solon.summary import Kept, Tally, judge_position
 
 HOSTILE = (

@@ -7,7 +7,7 @@ from typing import Any
 from judge.pairs import PreferencePair
 from solon.folder import RunFolder, write_whole
 from solon.journal import Journal
-from solon.report import Facts, render
+from solon.report.render import Facts, render
 from solon.run import stored_rows
 from solon.summary import judge_position, kept_shares, tally
 from trainer.evaluate import Evaluation, collapse_warnings, load_evaluation
