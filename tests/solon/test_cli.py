@@ -116,7 +116,14 @@ def test_show_finds_a_prompt_a_candidate_a_pair_and_a_call_by_id_and_by_its_begi
         said = actions.show(name, out).text
         assert "PROMPT prompt-3" in said
         revised = revision["revises"]
-        for word in ("DRAFT", f"REVISION 1 of {revised}", "CRITIQUE under", "JUDGED", "LABEL", f"PAIR {pair}"):
+        for word in (
+            "DRAFT",
+            f"REVISION {revision['id']} of {revised}",
+            "CRITIQUE under",
+            "JUDGED",
+            "LABEL",
+            f"PAIR {pair}",
+        ):
             assert word in said
         assert revision["text"] in said
     for name in (revision["call"], revision["call"][:10]):
