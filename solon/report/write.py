@@ -28,7 +28,7 @@ def write_report(folder: RunFolder) -> Path:
             tally=tally(stored_rows(journal)),
             position=judge_position(stored_rows(journal)),
             kept=kept_shares(stored_rows(journal), folder.principles()),
-            example=widest_pair(journal),
+            example=telling_pair(journal),
             run=read_json(folder.summary),
             training=read_json(folder.policy / "training.json"),
             evaluation=evaluation,
@@ -39,10 +39,10 @@ def write_report(folder: RunFolder) -> Path:
     return folder.report
 
 
-def widest_pair(journal: Journal) -> PreferencePair | None:
-    """The pair of the widest margin, to be shown as an example; the first of them by id."""
+def telling_pair(journal: Journal) -> PreferencePair | None:
+    """The pair to show as an example: a chosen revision where there is one, by the widest margin, then by id."""
     pairs = (pair for row in stored_rows(journal) for pair in row.pairs)
-    return min(pairs, key=lambda pair: (-pair.margin, pair.id), default=None)
+    return min(pairs, key=lambda pair: (not pair.chosen.is_revision, -pair.margin, pair.id), default=None)
 
 
 def read_json(path: Path) -> Any:
