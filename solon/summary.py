@@ -4,10 +4,10 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from typing import Any
 
 from constitution.principle import Constitution
-from generator.candidates import Candidate
 from judge.audit.position import Position, position
 from judge.verdict import Judgement
 from solon.folder import RunFolder, write_whole
@@ -78,9 +78,9 @@ def kept_shares(rows: Iterable[Row], constitution: Constitution) -> tuple[Kept, 
             "chosen": [pair.chosen for pair in row.pairs],
             "rejected": [pair.rejected for pair in row.pairs],
         }
-        for principle in constitution.applying_to(prompt.tags):
-            for group, members in groups.items():
-                counts.update(kept_in(principle.id, group, members, prompt.text, constitution))
+        checks = [(p.id, p.check) for p in constitution.applying_to(prompt.tags) if p.check]
+        for (principle, check), (group, members) in product(checks, groups.items()):
+            counts.update((principle, group, check.kept(prompt.text, member.text)) for member in members)
 
     def share(principle: str, group: str) -> float | None:
         kept, broken = counts[principle, group, True], counts[principle, group, False]
@@ -88,14 +88,6 @@ def kept_shares(rows: Iterable[Row], constitution: Constitution) -> tuple[Kept, 
 
     checked = [principle.id for principle in constitution.principles if principle.check]
     return tuple(Kept(p, *(share(p, g) for g in ("drafts", "revisions", "chosen", "rejected"))) for p in checked)
-
-
-def kept_in(
-    principle: str, group: str, members: list[Candidate], prompt: str, constitution: Constitution
-) -> Iterator[tuple[str, str, bool]]:
-    check = constitution.get(principle).check
-    if check:
-        yield from ((principle, group, check.kept(prompt, member.text)) for member in members)
 
 
 @dataclass(frozen=True, slots=True)

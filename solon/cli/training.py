@@ -54,12 +54,16 @@ def base_weights(folder: RunFolder) -> Path:
 
 
 def dpo(run: Path, out: Path | None) -> Told:
-    """Trains on the export, unless the policy in ``out`` was trained on just that, with just these settings."""
+    """Trains on the export, unless the policy in ``out`` was trained on just that, from this base, as set now."""
     folder = open_folder(run)
     output = out or folder.policy
     if not (folder.export / LOCK).is_file():
         raise InputError(str(folder.export), "is not there", f"write it with `solon export {run}`")
-    wanted = {"settings": asdict(settings_of(folder)), "export_lock_sha256": file_hash(folder.export / LOCK)}
+    wanted = {
+        "base": base_weights(folder).name,
+        "settings": asdict(settings_of(folder)),
+        "export_lock_sha256": file_hash(folder.export / LOCK),
+    }
     record = read_json(output / RECORD)
     known = record is not None and all(record[name] == value for name, value in wanted.items())
     with hold(folder.path):

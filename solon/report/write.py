@@ -10,6 +10,7 @@ from solon.journal import Journal
 from solon.report.render import Facts, render
 from solon.run import stored_rows
 from solon.summary import judge_position, kept_shares, tally
+from trainer.dpo import RECORD
 from trainer.evaluate import Evaluation, collapse_warnings, load_evaluation
 
 
@@ -30,7 +31,7 @@ def write_report(folder: RunFolder) -> Path:
             kept=kept_shares(stored_rows(journal), folder.principles()),
             example=telling_pair(journal),
             run=read_json(folder.summary),
-            training=read_json(folder.policy / "training.json"),
+            training=read_json(folder.policy / RECORD),
             evaluation=evaluation,
             warnings=collapse_warnings(evaluation) if evaluation else (),
             files=places(folder),

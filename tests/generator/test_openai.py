@@ -90,7 +90,7 @@ def test_log_probs_that_are_not_given_are_none(given: object) -> None:
         json.dumps(completion({"a": "table"})).encode(),
         json.dumps(completion(finish="tired")).encode(),
         json.dumps(completion(logprobs=3)).encode(),
-        json.dumps(completion(logprobs=logprobs(("1", None)))).encode(),  # type: ignore[arg-type]
+        json.dumps(completion(logprobs=logprobs(("1", None)))).encode(),
         json.dumps({"choices": completion()["choices"]}).encode(),
     ],
 )

@@ -84,7 +84,7 @@ def test_a_real_model_goes_from_prompts_to_a_trained_and_evaluated_policy(tmp_pa
     assert again == trained  # the record of the training that was done, its seconds included
 
     evaluated = solon(tmp_path, "evaluate", "runs/small")
-    assert {measure["name"] for measure in evaluated["measures"]} >= {"short", "on-subject", "mean words"}  # type: ignore[index, attr-defined]
+    assert {measure["name"] for measure in evaluated["measures"]} >= {"short", "on-subject", "mean words"}
     report = (tmp_path / "runs/small/report.md").read_text(encoding="utf-8")
     assert "## Training" in report
     assert "## Evaluation" in report

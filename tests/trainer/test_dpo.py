@@ -164,7 +164,7 @@ def test_a_loss_that_is_no_number_stops_training_and_writes_nothing(tmp_path: Pa
 
 
 def refuse(tmp_path: Path, folder: Path, fact: str) -> None:
-    nobody = Policy(None, None, Path("none"))  # type: ignore[arg-type]
+    nobody = Policy(None, None, Path("none"))
     with pytest.raises(InputError, match=fact):
         train_dpo(nobody, folder, SMALL, tmp_path / "out", lambda step: None)
 
