@@ -3,6 +3,7 @@
     SolonError
     ├── InputError    edit a file or an argument              exit code 2
     ├── ModelError    fix the endpoint, the key, the model    exit code 1
+    ├── NotFinished   run again when the limit allows         exit code 3
     └── StorageError  make room, or repair the disk           exit code 4
 
 Anything else that escapes is a bug and keeps its traceback.
@@ -26,6 +27,12 @@ class InputError(SolonError):
 
 class ModelError(SolonError):
     """A model cannot be used at all, so asking again as things stand would be in vain."""
+
+
+class NotFinished(SolonError):
+    """The work stopped in good order before its end: a limit was reached, or something is still under way."""
+
+    exit_code = 3
 
 
 class StorageError(SolonError):

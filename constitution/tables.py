@@ -50,7 +50,8 @@ def explain(error: ValidationError, record: TypeAdapter[Any]) -> tuple[str, str]
         return f"unknown key {name!r}", f"did you mean {close[0]!r}?" if close else "remove it"
     if fault["type"] in MISSING_KEY:
         return f"missing key {name!r}", "add it"
-    given = "" if fault["type"].startswith("union_tag") else f", got {json.dumps(fault['input'], default=str)[:80]}"
+    silent = fault["type"].startswith("union_tag") or "key" in str(fault["loc"][-1:])  # a secret may stand there
+    given = "" if silent else f", got {json.dumps(fault['input'], default=str)[:80]}"
     return f"{name!r} cannot be read", f"{fault['msg'][:1].lower()}{fault['msg'][1:]}{given}"
 
 

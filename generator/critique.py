@@ -19,7 +19,8 @@ def critique_call(
         Message("assistant", candidate.text),
         Message("user", critique_request(principle)),
     )
-    return ChatRequest(messages, sampling.temperature, sampling.max_tokens, seed=seed)
+    length = sum(len(message.content) for message in messages)  # the revision goes on from here
+    return ChatRequest(messages, sampling.temperature, sampling.max_tokens, seed=seed, shared=length)
 
 
 def unusable(reply: ChatReply) -> str | None:

@@ -9,12 +9,20 @@ from dataclasses import dataclass
 from constitution.draw import draw
 from constitution.principle import Constitution, Principle
 from generator.candidates import Candidate, Candidates, Critiqued, Drop, candidate_id
-from generator.chat import CallFailure, ChatModel, ChatReply, ChatRequest
+from generator.chat import CallFailure, ChatModel, ChatReply, ChatRequest, Finish
 from generator.critique import critique_call, read_critique, unusable
 from generator.prompts import Prompt
 from generator.respond import draft_request
 from generator.revise import revision_call
 from generator.sampling import Sampling
+
+
+WHY_EMPTY: dict[Finish, str] = {
+    "stop": "empty completion",
+    "length": "no text within max_tokens",  # a reasoning model can use them all up unseen
+    "content_filter": "filtered away",
+    "refusal": "refused without a word",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +128,7 @@ class Chain:
     def admit(self, candidate: Candidate) -> Candidate | None:
         if not candidate.text.strip():
             stage = "revise" if candidate.is_revision else "respond"
-            self.drops.append(Drop(stage, "empty completion", candidate.id))
+            self.drops.append(Drop(stage, WHY_EMPTY[candidate.finish], candidate.id))
             return None
         self.candidates.append(candidate)
         return candidate

@@ -6,6 +6,7 @@ nothing else.
 """
 
 import re
+from dataclasses import dataclass, replace
 
 from constitution.identity import short_id
 from constitution.principle import Principle
@@ -45,17 +46,37 @@ def conversation(prompt: Prompt) -> str:
     return "\n\n".join(f"{message.role}: {message.content}" for message in prompt.messages)
 
 
-def verdict_request(prompt: Prompt, first: str, second: str, principle: Principle, seed: int) -> ChatRequest:
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a judge is put to use."""
+
+    seed: int
+    words: int = 2048  # tokens for a verdict in words, hidden reasoning included
+    shared: bool = False  # whether the pair is asked about under several principles, so that a cache can hold it
+
+
+def verdict_request(prompt: Prompt, first: str, second: str, principle: Principle, asking: Asking) -> ChatRequest:
     """The call that asks which of two texts, in the order shown, follows ``principle`` better."""
-    asked = conversation(prompt)
+    asked, question = conversation(prompt), preference_request(principle)
     content = fill(
         LAYOUT,
-        fence=short_id("fence", seed, asked, first, second)[:8],
+        fence=short_id("fence", asking.seed, asked, first, second)[:8],
         prompt=asked,
         first=first,
         second=second,
-        question=preference_request(principle),
+        question=question,
     )
     return ChatRequest(
-        (Message("user", content),), temperature=0.0, max_tokens=VERDICT_TOKENS, seed=seed, top_logprobs=TOP_LOGPROBS
+        (Message("user", content),),
+        temperature=0.0,
+        max_tokens=VERDICT_TOKENS,
+        seed=asking.seed,
+        top_logprobs=TOP_LOGPROBS,
+        choices=LABELS,
+        shared=content.rindex(question) if asking.shared else 0,
     )
+
+
+def in_words(request: ChatRequest, asking: Asking) -> ChatRequest:
+    """The same call for a model that gives no log-probs: room to reason, and the verdict is what it writes."""
+    return replace(request, top_logprobs=0, max_tokens=asking.words)

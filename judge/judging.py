@@ -10,6 +10,7 @@ from constitution.identity import unit_interval
 from constitution.principle import Constitution, Principle
 from generator.candidates import Candidate, Candidates
 from generator.chat import ChatModel
+from judge.asking import Asking
 from judge.checked import judge_by_check
 from judge.label import Label, label
 from judge.pairs import Couple, PairPolicy, couples_to_judge
@@ -26,17 +27,18 @@ class Judging:
     policy: PairPolicy
     seed: int
     share: float = 1.0  # of the couples that a model sees, in [0, 1]; checks see all of them
+    verdict_tokens: int = 2048  # for a verdict in words, where the judge gives no log-probs
 
 
 async def judge_candidates(made: Candidates, constitution: Constitution, judging: Judging) -> tuple[Judgement, ...]:
     """Every judgement that the pair policy needs, in an order that no call's arrival decides."""
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(judge_couple(made, couple, principle, judging))
+            group.create_task(judge_couple(made, couple, principles_for(made, couple, constitution, judging), judging))
             for couple in couples_to_judge(made.candidates, judging.policy)
-            for principle in principles_for(made, couple, constitution, judging)
         ]
-    return tuple(sorted((task.result() for task in tasks), key=lambda j: (j.a, j.b, j.principle)))
+    judgements = [judgement for task in tasks for judgement in task.result()]
+    return tuple(sorted(judgements, key=lambda j: (j.a, j.b, j.principle)))
 
 
 def principles_for(made: Candidates, couple: Couple, constitution: Constitution, judging: Judging) -> list[Principle]:
@@ -63,10 +65,21 @@ def places_of(one: Candidate, other: Candidate) -> list[int]:
     return [*first, *second]
 
 
-async def judge_couple(made: Candidates, couple: Couple, principle: Principle, judging: Judging) -> Judgement:
-    if principle.check:
-        return judge_by_check(made.prompt, *couple, principle.id, principle.check)
-    return await judge_pairwise(made.prompt, *couple, principle, judging.judge, judging.seed)
+async def judge_couple(
+    made: Candidates, couple: Couple, principles: Sequence[Principle], judging: Judging
+) -> list[Judgement]:
+    """The couple under each principle. The judge's first call goes ahead: it leaves the pair in its prefix cache."""
+    checked = [judge_by_check(made.prompt, *couple, p.id, p.check) for p in principles if p.check]
+    asked = [p for p in principles if not p.check]
+    asking = Asking(judging.seed, judging.verdict_tokens, shared=len(asked) > 1)
+
+    async def ask(principle: Principle) -> Judgement:
+        return await judge_pairwise(made.prompt, *couple, principle, judging.judge, asking)
+
+    ahead = [await ask(p) for p in asked[:1]]
+    async with asyncio.TaskGroup() as group:
+        rest = [group.create_task(ask(p)) for p in asked[1:]]
+    return checked + ahead + [task.result() for task in rest]
 
 
 def label_all(judgements: tuple[Judgement, ...], constitution: Constitution) -> tuple[Label, ...]:

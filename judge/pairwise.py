@@ -6,19 +6,23 @@ from constitution.principle import Principle
 from generator.candidates import Candidate
 from generator.chat import ChatModel
 from generator.prompts import Prompt
-from judge.asking import verdict_request
-from judge.reading import read_verdict
+from judge.asking import Asking, in_words, verdict_request
+from judge.reading import read_verdict, without_logprobs
 from judge.verdict import Judgement, OneVerdict
 
 
 async def judge_pairwise(
-    prompt: Prompt, one: Candidate, other: Candidate, principle: Principle, judge: ChatModel, seed: int
+    prompt: Prompt, one: Candidate, other: Candidate, principle: Principle, judge: ChatModel, asking: Asking
 ) -> Judgement:
     """The judgement, which is the same whichever of the two candidates is named first."""
     a, b = sorted((one, other), key=lambda candidate: candidate.id)
 
     async def ask(first: Candidate, second: Candidate) -> OneVerdict:
-        return read_verdict(await judge.reply(verdict_request(prompt, first.text, second.text, principle, seed)))
+        request = verdict_request(prompt, first.text, second.text, principle, asking)
+        outcome = await judge.reply(request)
+        if without_logprobs(outcome):
+            outcome = await judge.reply(in_words(request, asking))
+        return read_verdict(outcome)
 
     async with asyncio.TaskGroup() as group:
         forward = group.create_task(ask(a, b))

@@ -8,6 +8,7 @@ from generator.chat import CallFailure, ChatReply, Outcome, TokenLogprob
 from judge.verdict import NoVerdict, OneVerdict, Verdict
 
 LABEL = re.compile(r"[\s\"'*(\[]*([12])[\s\"'*)\].:]*")
+REASONING = re.compile(r"\A.*?</think>", re.S)  # as open models end it; some have its beginning in the prompt
 LEAST_LABEL_MASS = 0.01  # below it, both labels are noise in the tail of the distribution
 
 
@@ -18,6 +19,17 @@ def read_verdict(outcome: Outcome) -> OneVerdict:
     if outcome.finish in ("refusal", "content_filter"):
         return NoVerdict("refusal", outcome.key, outcome.text[:200])
     return read_logprobs(outcome) if outcome.first_token else read_text(outcome)
+
+
+def without_logprobs(outcome: Outcome) -> bool:
+    """Whether a verdict in words must be asked for: no log-probs of a label came, and no label either."""
+    if isinstance(outcome, CallFailure):
+        return outcome.reason in ("unsupported", "empty")
+    if outcome.finish in ("refusal", "content_filter"):
+        return False
+    if outcome.first_token:  # where the first token opens a train of thought, they say nothing of the verdict
+        return outcome.text.lstrip().startswith("<think") and isinstance(read_logprobs(outcome), NoVerdict)
+    return isinstance(read_text(outcome), NoVerdict)
 
 
 def read_logprobs(reply: ChatReply) -> OneVerdict:
@@ -34,7 +46,7 @@ def read_logprobs(reply: ChatReply) -> OneVerdict:
     shown = [math.exp(token.logprob) for token in reply.first_token]
     floor = max(0.0, min(min(shown), 1 - math.fsum(shown)))
     one, two = one or floor, two or floor
-    return Verdict(one / (one + two), reply.key, min(mass, 1.0))
+    return Verdict(one / (one + two), reply.key, None if reply.held else min(mass, 1.0))
 
 
 def label_probability(tokens: Sequence[TokenLogprob], label: str) -> float:
@@ -42,8 +54,8 @@ def label_probability(tokens: Sequence[TokenLogprob], label: str) -> float:
 
 
 def read_text(reply: ChatReply) -> OneVerdict:
-    """The label that is the whole of the text; a label inside other words means nothing."""
-    if match := LABEL.fullmatch(reply.text):
+    """The label that is the whole of the text, after any reasoning; a label inside other words means nothing."""
+    if match := LABEL.fullmatch(REASONING.sub("", reply.text)):
         return Verdict(1.0 if match[1] == "1" else 0.0, reply.key)
     if reply.finish == "length":
         return NoVerdict("truncated", reply.key, reply.text[:200])

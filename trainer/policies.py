@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from constitution.errors import InputError
+from generator.models.folders import load_folder, require_template, unloadable
 from trainer.quiet import quiet
 
 if TYPE_CHECKING:
@@ -32,36 +33,32 @@ def load_policy(source: Path) -> Policy:
     A GGUF file's weights are what is left after its quantisation: training starts from those.
 
     Raises:
-        InputError: nothing there can be loaded, or it has no chat template.
+        InputError: nothing there can be loaded, it is not all there, or it has no chat template.
     """
     if not source.exists():
         raise InputError(str(source), "no such file or folder", "name a GGUF file or a Hugging Face model folder")
-    try:
-        with quiet():
-            policy = load_folder(source) if source.is_dir() else load_gguf(source)
-    except (OSError, ValueError, KeyError) as error:
-        fact = f"not a model that can be loaded ({' '.join(str(error).split())[:200]})"
-        raise InputError(str(source), fact, "name a GGUF file or a folder with safetensors weights") from error
+    if source.is_dir():
+        chat = load_folder(source)
+        policy = Policy(chat.model, chat.tokenizer, source)
+    else:
+        policy = load_gguf(source)
     tokenizer = policy.tokenizer
-    if not tokenizer.chat_template:
-        raise InputError(str(source), "has no chat template", "take the instruct or chat version of the model")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return policy
 
 
-def load_folder(folder: Path) -> Policy:
-    import torch
-    import transformers
-
-    library: Any = transformers  # its own annotations are partial
-    safe = {"local_files_only": True, "trust_remote_code": False}
-    model = library.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, **safe)
-    tokenizer = library.AutoTokenizer.from_pretrained(folder, **safe)
-    return Policy(model.eval(), tokenizer, folder)
-
-
 def load_gguf(file: Path) -> Policy:
+    try:
+        with quiet():
+            policy = unpacked(file)
+    except (OSError, ValueError, KeyError) as error:
+        raise unloadable(file, error) from error
+    require_template(policy.tokenizer, file)
+    return policy
+
+
+def unpacked(file: Path) -> Policy:
     """Loaded twice over: what transformers makes of a GGUF file remembers that it was quantised and
     refuses to be saved, so its weights are copied into a model made from nothing but the shape."""
     import torch

@@ -4,7 +4,8 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+
+from generator.models import folders
 
 
 @contextmanager
@@ -12,19 +13,10 @@ def quiet() -> Iterator[None]:
     """transformers says nothing below an error while it lasts, and is afterwards as it was."""
     import transformers
 
-    logging: Any = transformers.utils.logging
-    bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        with warnings.catch_warnings():
-            # TRL still uses names that transformers renames: nothing that a user could change.
-            warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl)\.")
-            yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
+    with folders.quiet(transformers.utils.logging), warnings.catch_warnings():
+        # TRL still uses names that transformers renames: nothing that a user could change.
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl)\.")
+        yield
 
 
 @contextmanager

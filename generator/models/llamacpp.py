@@ -8,7 +8,7 @@ from pathlib import Path
 
 from constitution.errors import InputError
 from constitution.identity import file_hash
-from generator.models.calling import PATIENT, Patience
+from generator.models.calling import PATIENT
 from generator.models.openai import OpenAIBackend
 
 SMOLLM2 = "smollm2-135m-instruct"
@@ -55,7 +55,7 @@ def find_smollm2() -> Weights:
     return Weights(path, SMOLLM2)
 
 
-def start_llamacpp(weights: Weights, *, slots: int, context: int = 2048, patience: Patience = PATIENT) -> OpenAIBackend:
+def start_llamacpp(weights: Weights, *, slots: int, context: int = 2048, idle: float = PATIENT.idle) -> OpenAIBackend:
     """Serves ``weights`` from threads of this process, on a free loopback port that a random key guards.
 
     Args:
@@ -82,4 +82,4 @@ def start_llamacpp(weights: Weights, *, slots: int, context: int = 2048, patienc
         server = xllamacpp.Server(params)
     except RuntimeError as error:
         raise InputError(str(weights.path), f"llama.cpp cannot load it ({error})", "name a GGUF file") from None
-    return OpenAIBackend(weights.identity, f"{server.listening_address}/v1", key, patience=patience, keep_alive=server)
+    return OpenAIBackend(weights.identity, f"{server.listening_address}/v1", key, idle=idle, keep_alive=server)

@@ -1,41 +1,50 @@
 """Any endpoint that speaks OpenAI's chat completions, through the ``openai`` SDK."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import openai
 
+from constitution.identity import short_id
 from generator.chat import (
     CallFailure,
     ChatReply,
     ChatRequest,
-    FailureReason,
     Finish,
     Outcome,
     TokenLogprob,
     Usage,
-    call_key,
     sampling_seed,
 )
-from generator.models.calling import PATIENT, Patience, persist
+from generator.models.calling import PATIENT
+from generator.models.problems import problem_of
+from generator.models.wire import Answer, Wire
 
 FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
-BY_STATUS: dict[int, FailureReason] = {
-    400: "bad request", 401: "auth", 403: "auth", 404: "unknown model", 408: "timeout", 422: "bad request",
-    429: "rate limit",
-}  # fmt: skip
-OVERFLOW_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 LARGEST_LOGPROB = 1e-3  # rounding lifts a certain token's a little above 0
 MISSING_LOGPROB = -9999.0  # vLLM's stand-in for minus infinity
+LARGEST_COUNT = 2**53  # of tokens: no true one comes near, and a database holds it
+
+# What some models and servers refuse, though the API has it, and what is sent in its place.
+CAN_BE_LEFT_OUT: dict[str, str | None] = {
+    "max_tokens": "max_completion_tokens",
+    "temperature": None,
+    "seed": None,
+    "prompt_cache_key": None,
+}
+LOGPROBS = ("logprobs", "top_logprobs")
 
 
 class OpenAIBackend:
-    """A ``Backend`` over one model of one endpoint.
+    """A ``Backend`` over one model of one endpoint; sends each call once.
 
     The model's name alone is its identity in every call's key, not the endpoint's address: a journal
     stays good when the same model moves.
 
     Args:
+        extra: more of the request's body, the same in every call; the identity must tell of it.
+        holds_to_choices: whether the server can hold a reply to a request's choices, as vLLM's does.
         keep_alive: whatever must live as long as the backend does, such as the server behind it.
     """
 
@@ -45,40 +54,41 @@ class OpenAIBackend:
         base_url: str | None,
         api_key: str,
         *,
-        patience: Patience = PATIENT,
+        identity: str | None = None,
+        idle: float = PATIENT.idle,
+        extra: Mapping[str, Any] | None = None,
+        holds_to_choices: bool = False,
         keep_alive: object = None,
     ) -> None:
         self.model = model
-        self.patience = patience
+        self._identity = identity or model
+        self.extra = dict(extra or {})
+        self.holds_to_choices = holds_to_choices
         self.keep_alive = keep_alive
-        self.client = openai.AsyncOpenAI(
-            base_url=base_url,
-            api_key=api_key,
-            max_retries=0,  # ours are in `calling`, under one deadline
-            timeout=patience.deadline,
-            http_client=openai.DefaultAioHttpClient(),
-        )
+        self.left_out: set[str] = set()  # parameters that this model turned out to refuse
+        http = openai.DefaultAioHttpClient()
+        self.client = openai.AsyncOpenAI(base_url=base_url, api_key=api_key, max_retries=0, http_client=http)
+        self.wire = Wire(self.client, "chat/completions", idle=idle, secret=api_key)
 
     @property
     def identity(self) -> str:
-        return self.model
+        return self._identity
 
-    async def send(self, request: ChatRequest) -> bytes | CallFailure:
-        key = call_key(self.identity, request)
-        return await persist(key, lambda: self.send_once(key, request), self.patience)
-
-    async def send_once(self, key: str, request: ChatRequest) -> bytes | CallFailure:
-        try:
-            response = await self.client.chat.completions.with_raw_response.create(**self.body(key, request))
-        except UnicodeEncodeError as error:  # a lone surrogate, from a model's text
-            return CallFailure(key, "bad request", f"not valid Unicode: {error}")
-        except openai.APIStatusError as error:
-            return CallFailure(key, reason_of(error), str(error)[:500])
-        except openai.APIConnectionError as error:
-            if timed_out(error):
-                return CallFailure(key, "timeout", "the endpoint did not answer in time")
-            return CallFailure(key, "connection", f"the endpoint cannot be reached ({error.__cause__})")
-        return whole(key, response.content)
+    async def send(self, key: str, request: ChatRequest) -> bytes | CallFailure:
+        """The reply; a model that refuses a parameter is asked again without it, and ever after."""
+        while True:
+            if request.top_logprobs and self.left_out.intersection(LOGPROBS):
+                return CallFailure(key, "unsupported", f"{self.model} gives no log-probs")
+            body = self.body(key, request)
+            answer = await self.wire.post(key, body)
+            if isinstance(answer, CallFailure):
+                return answer
+            if answer.status == 200:
+                return answer.body
+            refused = refused_parameter(answer, body)
+            if refused is None:
+                return problem_of(answer).failure(key, answer)
+            self.left_out.add(refused)
 
     def body(self, key: str, request: ChatRequest) -> dict[str, Any]:
         """What is sent; the sample's number becomes a seed, which is derived from the whole call."""
@@ -91,43 +101,66 @@ class OpenAIBackend:
         }
         if request.top_logprobs:
             body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
+        if request.choices and self.holds_to_choices:
+            body["structured_outputs"] = {"choice": list(request.choices)}
+        if request.shared:
+            body["prompt_cache_key"] = cache_key(request)
+        body |= self.extra
+        for name in self.left_out & body.keys():
+            value = body.pop(name)
+            if instead := CAN_BE_LEFT_OUT.get(name):
+                body[instead] = value
         return body
 
-    def read(self, key: str, raw: bytes) -> Outcome:
+    def read(self, key: str, request: ChatRequest, raw: bytes) -> Outcome:
         try:
-            return read_reply(key, json.loads(raw))
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-            return CallFailure(key, "unreadable", f"{type(error).__name__}: {error}")
+            reply = read_reply(key, unwrapped(key, json.loads(raw)), bool(request.choices) and self.holds_to_choices)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+            return CallFailure(key, "unreadable", f"{type(error).__name__}: {error}"[:300], charged=True)
+        if reply.finish == "stop" and not reply.text.strip() and not reply.first_token:
+            return CallFailure(key, "empty", "a reply without text", charged=True)
+        return reply
 
     async def close(self) -> None:
+        await self.wire.close()
         await self.client.close()
         self.keep_alive = None
 
 
-def whole(key: str, raw: bytes) -> bytes | CallFailure:
-    """``raw`` where it is all there; what it says is for ``read``, since whatever came whole was paid for."""
-    try:
-        json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        return CallFailure(key, "unreadable", f"{type(error).__name__}: {error}")
-    return raw
+def cache_key(request: ChatRequest) -> str:
+    """The same for all calls that begin alike, so that an endpoint can send them where their beginning is cached."""
+    return short_id("".join(message.content for message in request.messages)[: request.shared])
 
 
-def reason_of(error: openai.APIStatusError) -> FailureReason:
-    if error.code in OVERFLOW_CODES or error.type in OVERFLOW_CODES:
-        return "context overflow"
-    if error.code == "insufficient_quota":
-        return "quota"
-    return BY_STATUS.get(error.status_code, "server error" if error.status_code >= 500 else "bad request")
+def refused_parameter(answer: Answer, body: dict[str, Any]) -> str | None:
+    """The parameter that the endpoint will not take, where it says so and the call can do without it.
+
+    Some servers quote the whole call in their refusal: only one that names a single parameter is about it.
+    """
+    problem = problem_of(answer)
+    if answer.status not in (400, 422) or problem.reason != "bad request":
+        return None
+    named = {problem.param} & body.keys() or {name for name in body if mentions(problem.message, name)}
+    if len(named - set(LOGPROBS)) + bool(named & set(LOGPROBS)) != 1:
+        return None
+    return next((name for name in (*LOGPROBS, *CAN_BE_LEFT_OUT) if name in named), None)
 
 
-def timed_out(error: openai.APIConnectionError) -> bool:
-    """Whether it was time that ran out: the aiohttp transport calls every broken connection a timeout too."""
-    beneath = error.__cause__.__cause__ if error.__cause__ else None
-    return isinstance(error, openai.APITimeoutError) and (beneath is None or isinstance(beneath, TimeoutError))
+def mentions(message: str, name: str) -> bool:
+    return any(f"{quote}{name}{quote}" in message for quote in "'\"`") or message.endswith(f"supplied: {name}")
 
 
-def read_reply(key: str, body: dict[str, Any]) -> ChatReply:
+def unwrapped(key: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The chat completion, also where it came as a line of a batch; a line of another call raises."""
+    if "custom_id" not in body:
+        return body
+    if body["custom_id"] != key:
+        raise ValueError("the line answers another call")
+    completion: dict[str, Any] = body["response"]["body"]
+    return completion
+
+
+def read_reply(key: str, body: dict[str, Any], held: bool = False) -> ChatReply:
     """The reply in a chat completion's body; whatever is not as promised raises."""
     choice = body["choices"][0]
     message = choice["message"]
@@ -135,20 +168,21 @@ def read_reply(key: str, body: dict[str, Any]) -> ChatReply:
     text = message["refusal"] if refused else message["content"] or ""
     if not isinstance(text, str):
         raise TypeError(f"the content is {type(text).__name__}, not text")
-    usage = body.get("usage") or {}
-    details = usage.get("prompt_tokens_details") or {}
     return ChatReply(
         key,
         text,
         "refusal" if refused else FINISHES[choice["finish_reason"]],
         str(body["model"]),
-        Usage(
-            usage.get("prompt_tokens", 0),
-            usage.get("completion_tokens", 0),
-            details.get("cached_tokens", 0) or 0,
-        ),
+        read_usage(body.get("usage") or {}),
         first_token_of(choice),
+        held,
     )
+
+
+def read_usage(usage: dict[str, Any]) -> Usage:
+    details = usage.get("prompt_tokens_details") or {}
+    counts = usage.get("prompt_tokens"), usage.get("completion_tokens"), details.get("cached_tokens")
+    return Usage(*(min(max(0, int(count or 0)), LARGEST_COUNT) for count in counts))
 
 
 def first_token_of(choice: dict[str, Any]) -> tuple[TokenLogprob, ...]:

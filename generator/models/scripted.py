@@ -30,28 +30,29 @@ class ScriptedModel:
         return self._identity
 
     async def reply(self, request: ChatRequest) -> Outcome:
-        raw = await self.send(request)
-        return raw if isinstance(raw, CallFailure) else self.read(call_key(self.identity, request), raw)
+        key = call_key(self.identity, request)
+        raw = await self.send(key, request)
+        return raw if isinstance(raw, CallFailure) else self.read(key, request, raw)
 
-    async def send(self, request: ChatRequest) -> bytes | CallFailure:
+    async def send(self, key: str, request: ChatRequest) -> bytes | CallFailure:
         self.calls.append(request)
         if self.latency:
             await asyncio.sleep(self.latency)
-        said = self.said(request)
+        said = self.said(key, request)
         if isinstance(said, CallFailure):
             return said
         reply = ChatReply("", said, "stop", self.identity) if isinstance(said, str) else said
         return json.dumps(asdict(reply)).encode()
 
-    def said(self, request: ChatRequest) -> ChatReply | CallFailure | str:
+    def said(self, key: str, request: ChatRequest) -> ChatReply | CallFailure | str:
         if callable(self.script):
             return self.script(request)
         last = request.messages[-1].content
         if last in self.script:
             return self.script[last]
-        return CallFailure(call_key(self.identity, request), "bad request", f"not in the script: {last[:80]!r}")
+        return CallFailure(key, "bad request", f"not in the script: {last[:80]!r}")
 
-    def read(self, key: str, raw: bytes) -> Outcome:
+    def read(self, key: str, request: ChatRequest, raw: bytes) -> Outcome:
         said = json.loads(raw)
         first_token = tuple(TokenLogprob(**token) for token in said.pop("first_token"))
         usage = Usage(**said.pop("usage"))

@@ -37,16 +37,35 @@ class Position:
         )
 
 
-def position(judgements: Iterable[Judgement]) -> Position:
+@dataclass(slots=True)
+class PositionCount:
     """Counts over the judgements of a model; checks see no order and are passed over."""
-    total = agreeing = first = preferring = 0
-    for judgement in judgements:
+
+    total: int = 0
+    agreeing: int = 0
+    preferring: int = 0  # single verdicts that prefer a slot
+    first: int = 0  # of those, the first
+
+    def add(self, judgement: Judgement) -> None:
         forward, backward = judgement.forward, judgement.backward
         if not isinstance(forward, Verdict) or not isinstance(backward, Verdict):
-            continue
-        total += 1
-        agreeing += bool(judgement.orders_agree)
+            return
+        self.total += 1
+        self.agreeing += bool(judgement.orders_agree)
         slots = [slot for slot in (forward.slot, backward.slot) if slot]
-        preferring += len(slots)
-        first += slots.count(1)
-    return Position(total, agreeing / total if total else None, first / preferring if preferring else None)
+        self.preferring += len(slots)
+        self.first += slots.count(1)
+
+    def told(self) -> Position:
+        return Position(
+            self.total,
+            self.agreeing / self.total if self.total else None,
+            self.first / self.preferring if self.preferring else None,
+        )
+
+
+def position(judgements: Iterable[Judgement]) -> Position:
+    count = PositionCount()
+    for judgement in judgements:
+        count.add(judgement)
+    return count.told()

@@ -1,9 +1,9 @@
-from dataclasses import astuple, replace
+from dataclasses import astuple, fields, replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.chat import ChatRequest, Message, call_key, sampling_seed
+from generator.chat import ChatRequest, Message, call_key, sampling_seed, spelled
 
 MESSAGES = st.lists(
     st.builds(Message, st.sampled_from(["system", "user", "assistant"]), st.text()), min_size=1, max_size=3
@@ -16,17 +16,18 @@ REQUESTS = st.builds(
     sample=st.integers(0, 9),
     seed=st.integers(0, 99),
     top_logprobs=st.integers(0, 20),
+    choices=st.lists(st.text(max_size=3), max_size=3).map(tuple),
 )
 REQUEST = ChatRequest((Message("system", "S"), Message("user", "U")), 1.0, 160, sample=1, seed=7)
 
 
 def test_a_key_stays_what_it_was_when_journals_were_written() -> None:
-    assert call_key("m", REQUEST) == "68601755ca29e8e5162f7f542d975757e12e35368ae27edbf7635b3608cdfddf"
+    assert call_key("m", REQUEST) == "a5fbacbea9d13f970b5835d155e61cd84a006bbb1f101aa6dda1dd7b31a226b3"
 
 
 @given(st.text(), REQUESTS, st.text(), REQUESTS)
 def test_two_calls_share_a_key_only_if_they_are_the_same(identity, request, other_identity, other) -> None:
-    same = (identity, astuple(request)) == (other_identity, astuple(other))
+    same = (identity, astuple(request)) == (other_identity, astuple(other))  # `shared` is 0 in both
     assert (call_key(identity, request) == call_key(other_identity, other)) == same
 
 
@@ -42,9 +43,21 @@ def test_every_field_of_a_request_and_the_identity_decide_the_key(identity: str,
         replace(request, sample=request.sample + 1),
         replace(request, seed=request.seed + 1),
         replace(request, top_logprobs=request.top_logprobs + 1),
+        replace(request, choices=(*request.choices, "")),
     ]
     keys = {call_key(identity, variant) for variant in [request, *variants]} | {call_key(identity + "x", request)}
     assert len(keys) == len(variants) + 2
+
+
+def test_what_is_spelled_is_every_field_but_the_hint_for_caches() -> None:
+    assert spelled(REQUEST).keys() == {field.name for field in fields(REQUEST)} - {"shared"}
+
+
+@given(REQUESTS, st.integers(0, 10**6))
+def test_a_hint_for_caches_makes_no_other_call(request: ChatRequest, shared: int) -> None:
+    hinted = replace(request, shared=shared)
+    assert call_key("m", hinted) == call_key("m", request)
+    assert (hinted, hash(hinted)) == (request, hash(request))
 
 
 @given(REQUESTS)

@@ -56,3 +56,11 @@ def test_a_revision_continues_the_conversation_of_its_critique() -> None:
         Message("user", "Rule: Be kind.\nRewrite."),
     )
     assert (call.temperature, call.max_tokens) == (1.0, 160)
+
+
+def test_a_critique_and_its_revision_say_how_far_they_begin_alike() -> None:
+    asked = critique_call(PROMPT, DRAFT, PRINCIPLE, Sampling(0.5, 40), seed=3)
+    revising = revision_call(PROMPT, DRAFT, read_critique(reply("Rude."), PRINCIPLE), PRINCIPLE, Sampling(1.0, 160), 3)
+    text = "".join(message.content for message in asked.messages)
+    assert asked.shared == revising.shared == len(text)
+    assert "".join(message.content for message in revising.messages)[: revising.shared] == text

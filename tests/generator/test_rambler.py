@@ -3,7 +3,7 @@ from constitution.principle import Principle
 from generator.chat import ChatReply, ChatRequest, Message
 from generator.models.rambler import ramble
 from generator.prompts import Prompt
-from judge.asking import verdict_request
+from judge.asking import Asking, verdict_request
 
 PROMPT = Prompt("p", (Message("user", "Why is compost warm?"),))
 
@@ -24,7 +24,7 @@ def test_a_revision_of_the_rambler_is_its_last_two_sentences() -> None:
 
 def test_the_rambler_prefers_the_shorter_completion() -> None:
     def p_first(first: str, second: str) -> ChatReply:
-        return ramble(verdict_request(PROMPT, first, second, Principle("p", "r"), seed=0))
+        return ramble(verdict_request(PROMPT, first, second, Principle("p", "r"), Asking(0)))
 
     assert p_first("short one", "word " * 40).text == "1"
     assert p_first("word " * 40, "short one").text == "2"

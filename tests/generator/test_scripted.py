@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 
 from generator.chat import CallFailure, ChatReply, ChatRequest, Message, TokenLogprob, Usage, call_key
 from generator.models.scripted import ScriptedModel
@@ -18,11 +19,12 @@ async def test_what_is_not_in_the_script_is_a_bad_request() -> None:
 
 
 async def test_a_computed_reply_survives_its_way_through_bytes() -> None:
-    said = ChatReply("", "1", "length", "m", Usage(3, 1, 2), (TokenLogprob(" 1", -0.1), TokenLogprob("2", -2.5)))
+    tokens = TokenLogprob(" 1", -0.1), TokenLogprob("2", -2.5)
+    said = ChatReply("", "1", "length", "m", Usage(3, 1, 2, 1), tokens, held=True)
     model = ScriptedModel(lambda request: said)
-    raw = await model.send(REQUEST)
+    raw = await model.send("k", REQUEST)
     assert isinstance(raw, bytes)
-    assert model.read("k", raw) == ChatReply("k", "1", "length", "m", said.usage, said.first_token)
+    assert model.read("k", REQUEST, raw) == replace(said, key="k")
 
 
 async def test_a_scripted_failure_is_a_failure() -> None:
@@ -34,6 +36,6 @@ async def test_every_call_is_recorded_and_takes_its_time() -> None:
     model = ScriptedModel({"Hi": "Hello"}, latency=0.02)
     began = time.monotonic()
     await model.reply(REQUEST)
-    await model.send(REQUEST)
+    await model.send("k", REQUEST)
     assert model.calls == [REQUEST, REQUEST]
     assert time.monotonic() - began >= 0.04

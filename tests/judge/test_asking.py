@@ -1,12 +1,14 @@
 import re
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from constitution.principle import Principle
+from constitution.requests import preference_request
 from generator.chat import Message
 from generator.prompts import Prompt
-from judge.asking import conversation, fill, verdict_request
+from judge.asking import LABELS, Asking, conversation, fill, in_words, verdict_request
 
 PROMPT = Prompt("p", (Message("user", "Why is it?"),))
 PRINCIPLE = Principle("kind", "Be kind.", preference="Which is kinder?")
@@ -15,7 +17,7 @@ FENCE = re.compile(r"=== ([0-9a-f]{8}) completion 1")
 
 
 def asked(first: str, second: str, *, principle: Principle = PRINCIPLE, seed: int = 0, prompt: Prompt = PROMPT) -> str:
-    (message,) = verdict_request(prompt, first, second, principle, seed).messages
+    (message,) = verdict_request(prompt, first, second, principle, Asking(seed)).messages
     assert message.role == "user"
     return message.content
 
@@ -80,8 +82,34 @@ def test_a_fence_changes_with_the_seed_the_prompt_and_each_text_and_with_nothing
 
 
 def test_a_judge_is_asked_without_chance_and_for_log_probs() -> None:
-    request = verdict_request(PROMPT, "A", "B", PRINCIPLE, 3)
+    request = verdict_request(PROMPT, "A", "B", PRINCIPLE, Asking(3))
     assert (request.temperature, request.sample, request.seed, request.top_logprobs) == (0.0, 0, 3, 20)
+    assert (request.max_tokens, request.choices) == (2, ("1", "2"))
+
+
+def test_a_verdict_in_words_is_the_same_call_with_room_and_without_log_probs() -> None:
+    asking = Asking(3, words=99, shared=True)
+    request = verdict_request(PROMPT, "A", "B", PRINCIPLE, asking)
+    words = in_words(request, asking)
+    assert words == replace(request, top_logprobs=0, max_tokens=99)
+    assert (words.shared, words.choices) == (request.shared, LABELS)
+
+
+@given(st.text(), st.text(), st.text(max_size=5), st.text(max_size=5))
+def test_calls_about_one_pair_say_how_far_they_begin_alike_under_every_principle(first, second, one, other) -> None:
+    principles = Principle("a", one, preference=other), Principle("b", "Another rule.", preference="Which?")
+    requests = [verdict_request(PROMPT, first, second, p, Asking(0, shared=True)) for p in principles]
+    (content, length), (other_content, other_length) = ((r.messages[0].content, r.shared) for r in requests)
+    assert length == other_length > 0
+    assert content[:length] == other_content[:length]
+    assert content[length:].startswith(preference_request(principles[0]))
+    assert verdict_request(PROMPT, first, second, principles[0], Asking(0)).shared == 0
+
+
+def test_a_completion_that_repeats_the_question_does_not_move_where_calls_part() -> None:
+    question = preference_request(PRINCIPLE)
+    request = verdict_request(PROMPT, question, f"{question}\n{question}", PRINCIPLE, Asking(0, shared=True))
+    assert request.messages[0].content[request.shared :].count(question) == 1
 
 
 @given(st.text(), st.text())

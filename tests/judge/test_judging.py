@@ -128,6 +128,47 @@ async def test_only_couples_that_the_policy_needs_are_judged() -> None:
     assert len(judge.calls) == 2
 
 
+async def test_the_first_principle_of_a_couple_is_asked_before_the_others_so_that_its_pair_is_cached() -> None:
+    judge = ScriptedModel(lambda request: "1", latency=0.01)
+    await judged(judge, "all", policy="revision-vs-draft")
+    rules = [next(p.rule for p in ASKED if p.rule in call.messages[0].content) for call in judge.calls]
+    assert rules[0] == rules[1]
+    assert len(set(rules[:2])) == 1
+    assert Counter(rules[2:]) == {p.rule: 2 for p in ASKED if p.rule != rules[0]}
+
+
+async def test_the_others_do_not_wait_for_each_other() -> None:
+    out, most = 0, 0
+
+    class Counting:
+        async def reply(self, request: ChatRequest) -> Outcome:
+            nonlocal out, most
+            out, most = out + 1, max(most, out + 1)
+            await asyncio.sleep(0)
+            out -= 1
+            return await ScriptedModel(lambda request: "1").reply(request)
+
+    await judged(Counting(), "all", policy="revision-vs-draft")
+    assert most == 2 * 4
+
+
+async def test_only_calls_that_others_share_a_pair_with_say_so() -> None:
+    for principles in ("one", "all"):
+        judge = ScriptedModel(lambda request: "1")
+        await judged(judge, principles)
+        assert all((call.shared > 0) is (principles == "all") for call in judge.calls)
+
+
+async def test_a_judge_without_log_probs_has_the_tokens_it_is_given_for_words() -> None:
+    def script(request: ChatRequest) -> CallFailure | str:
+        return CallFailure("k", "unsupported", "") if request.top_logprobs else "1"
+
+    judge = ScriptedModel(script)
+    judgements = await judge_candidates(MADE, CONSTITUTION, Judging(judge, "one", "all", 0, verdict_tokens=77))
+    assert Counter(call.max_tokens for call in judge.calls) == {2: 6, 77: 6}
+    assert all(j.p_a == 0.5 for j in judgements if j.by == "model")
+
+
 async def test_a_failed_call_leaves_the_other_judgements_as_they_are() -> None:
     def script(request: ChatRequest) -> CallFailure | str:
         return CallFailure("k", "timeout", "late") if "Rule 3." in request.messages[0].content else "1"

@@ -1,6 +1,8 @@
 import asyncio
 import math
+from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,7 +11,7 @@ from generator.candidates import Candidate
 from generator.chat import CallFailure, ChatReply, ChatRequest, Message, TokenLogprob, call_key
 from generator.models.scripted import ScriptedModel
 from generator.prompts import Prompt
-from judge.asking import verdict_request
+from judge.asking import Asking, in_words, verdict_request
 from judge.label import label
 from judge.pairwise import judge_pairwise
 from judge.verdict import Judgement, NoVerdict, Verdict
@@ -19,14 +21,23 @@ PRINCIPLE = Principle("kind", "Be kind.")
 CONSTITUTION = Constitution("c", "C", "1", "", (PRINCIPLE,))
 IDS = st.text("abc", min_size=1, max_size=3)
 TEXTS = st.text(max_size=8)
-ANSWERS = st.floats(0.001, 0.999) | st.sampled_from(["1", "2", "neither", "refused", "failed"])
+ANSWERS = st.floats(0.001, 0.999) | st.sampled_from(
+    ["1", "2", "neither", "refused", "failed", "1 in words", "2 in words", "empty, 2 in words", "cut, 1 in words"]
+)
 
 
 def candidate(name: str, text: str) -> Candidate:
     return Candidate(name, text, "stop", "call", 0, 0)
 
 
-def answer(said: float | str) -> ChatReply | CallFailure | str:
+def answer(said: float | str, words: bool) -> ChatReply | CallFailure | str:
+    """What a judge says that is asked for log-probs, or for ``words``."""
+    if isinstance(said, str) and said.endswith("in words"):
+        if words:
+            return f"<think>{said}</think>{said[-len('1 in words')]}"
+        if said.startswith("cut"):
+            return ChatReply("", "<think>", "length", "m")
+        return CallFailure("k", "empty" if said.startswith("empty") else "unsupported", "no log-probs")
     if isinstance(said, float):
         tokens = TokenLogprob("1", math.log(said)), TokenLogprob("2", math.log1p(-said))
         return ChatReply("", "1", "stop", "m", first_token=tokens)
@@ -38,14 +49,14 @@ def answer(said: float | str) -> ChatReply | CallFailure | str:
 def judge_of(answers: dict[tuple[str, str], float | str]) -> ScriptedModel:
     """A judge that answers as it is told to for (text shown first, text shown second)."""
     contents = {
-        verdict_request(PROMPT, *shown, PRINCIPLE, 0).messages[-1].content: answer(said)
+        verdict_request(PROMPT, *shown, PRINCIPLE, Asking(0)).messages[-1].content: said
         for shown, said in answers.items()
     }
-    return ScriptedModel(lambda request: contents[request.messages[-1].content])
+    return ScriptedModel(lambda request: answer(contents[request.messages[-1].content], not request.top_logprobs))
 
 
 def judged(judge: ScriptedModel, one: Candidate, other: Candidate) -> Judgement:
-    return asyncio.run(judge_pairwise(PROMPT, one, other, PRINCIPLE, judge, 0))
+    return asyncio.run(judge_pairwise(PROMPT, one, other, PRINCIPLE, judge, Asking(0)))
 
 
 @given(
@@ -80,8 +91,8 @@ def test_exchanging_the_texts_of_two_candidates_exactly_mirrors_their_label(text
 
 async def test_a_pair_is_asked_in_both_orders_at_once() -> None:
     judge = ScriptedModel(lambda request: "1")
-    judgement = await judge_pairwise(PROMPT, candidate("b", "B!"), candidate("a", "A!"), PRINCIPLE, judge, 7)
-    requests = [verdict_request(PROMPT, *shown, PRINCIPLE, 7) for shown in (("A!", "B!"), ("B!", "A!"))]
+    judgement = await judge_pairwise(PROMPT, candidate("b", "B!"), candidate("a", "A!"), PRINCIPLE, judge, Asking(7))
+    requests = [verdict_request(PROMPT, *shown, PRINCIPLE, Asking(7)) for shown in (("A!", "B!"), ("B!", "A!"))]
     assert judge.calls == requests
     keys = [call_key("scripted", request) for request in requests]
     assert judgement == Judgement("a", "b", "kind", "model", Verdict(1.0, keys[0]), Verdict(1.0, keys[1]))
@@ -95,8 +106,55 @@ async def test_one_order_without_a_verdict_leaves_no_label() -> None:
         return "1" if content.index("A!") < content.index("B!") else "both are fine"
 
     judgement = await judge_pairwise(
-        PROMPT, candidate("a", "A!"), candidate("b", "B!"), PRINCIPLE, ScriptedModel(script), 0
+        PROMPT, candidate("a", "A!"), candidate("b", "B!"), PRINCIPLE, ScriptedModel(script), Asking(0)
     )
     assert isinstance(judgement.forward, Verdict)
     assert isinstance(judgement.backward, NoVerdict)
     assert label("a", "b", [judgement], CONSTITUTION).p_a is None
+
+
+CUT = ChatReply("", "<think>Well", "length", "m")
+UNSUPPORTED, EMPTY = (CallFailure("k", reason, "") for reason in ("unsupported", "empty"))
+
+
+async def asked_twice(first: ChatReply | CallFailure | str, second: str = "<think>2?</think> 1") -> ScriptedModel:
+    judge = ScriptedModel(lambda request: first if request.top_logprobs else second)
+    judgement = await judge_pairwise(PROMPT, candidate("a", "A!"), candidate("b", "B!"), PRINCIPLE, judge, ASKING)
+    if len(judge.calls) == 4:
+        again = {call_key("scripted", call) for call in judge.calls if not call.top_logprobs}
+        assert {judgement.forward.call, judgement.backward.call if judgement.backward else ""} == again
+    return judge
+
+
+ASKING = Asking(7, words=99, shared=True)
+
+
+@pytest.mark.parametrize("first", [UNSUPPORTED, EMPTY, CUT, "I think"], ids=["unsupported", "empty", "cut", "words"])
+async def test_a_judge_without_log_probs_is_asked_again_in_words(first: ChatReply | CallFailure | str) -> None:
+    judge = await asked_twice(first)
+    asked = [verdict_request(PROMPT, *shown, PRINCIPLE, ASKING) for shown in (("A!", "B!"), ("B!", "A!"))]
+    assert Counter(judge.calls) == Counter([*asked, *(in_words(request, ASKING) for request in asked)])
+    assert {call.max_tokens for call in judge.calls if not call.top_logprobs} == {99}
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "1",
+        ChatReply("", "2", "length", "m"),
+        ChatReply("", "", "length", "m", first_token=(TokenLogprob("The", -0.1),)),
+        ChatReply("", "Well", "stop", "m", first_token=(TokenLogprob("1", -0.7), TokenLogprob("2", -0.7))),
+        ChatReply("", "no", "refusal", "m"),
+        CallFailure("k", "context overflow", "too long"),
+        CallFailure("k", "server error", "down"),
+    ],
+    ids=["label", "cut label", "no label mass", "log-probs", "refusal", "too long", "down"],
+)
+async def test_a_judge_that_gave_log_probs_or_a_label_or_failed_is_not_asked_twice(
+    first: ChatReply | CallFailure | str,
+) -> None:
+    assert len((await asked_twice(first)).calls) == 2
+
+
+async def test_words_that_are_no_verdict_are_not_asked_for_again() -> None:
+    assert len((await asked_twice(UNSUPPORTED, "Neither.")).calls) == 4

@@ -1,11 +1,12 @@
 import math
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.chat import CallFailure, ChatReply, Finish, TokenLogprob
-from judge.reading import read_verdict
+from generator.chat import CallFailure, ChatReply, FailureReason, Finish, TokenLogprob
+from judge.reading import read_verdict, without_logprobs
 from judge.verdict import NoVerdict, Verdict
 
 PROBABILITIES = st.dictionaries(
@@ -61,6 +62,32 @@ def test_a_label_inside_other_words_is_no_verdict(text: str) -> None:
     assert (verdict.reason, verdict.call, verdict.detail) == ("unreadable", "key", text)
 
 
+@pytest.mark.parametrize(
+    "reasoning",
+    [
+        "<think>2 or 1? 2 is kinder.\nSo: 2</think>",
+        "\n<think>\n2</think>\n\n",
+        "<think></think>",
+        "The second says 2.</think>",  # the opening mark stood in the prompt
+    ],
+)
+def test_a_label_counts_after_reasoning_and_never_in_it(reasoning: str) -> None:
+    assert read_verdict(said(f"{reasoning}1")) == Verdict(1.0, "key")
+    assert read_verdict(said(f"{reasoning} **2**.")) == Verdict(0.0, "key")
+    for unsaid in ("", " neither", "1 and 2", "1</think>"):
+        assert isinstance(read_verdict(said(reasoning + unsaid)), NoVerdict)
+
+
+@pytest.mark.parametrize(
+    "text", ["<think>1", "<think>so 2", "<think>1</thin", "1<think>", "<think>a</think>b</think>1"]
+)
+def test_reasoning_that_does_not_end_in_a_label_is_no_verdict(text: str) -> None:
+    assert isinstance(read_verdict(said(text)), NoVerdict)
+    cut = read_verdict(said(text, "length"))
+    assert isinstance(cut, NoVerdict)
+    assert cut.reason == "truncated"
+
+
 def test_a_reply_that_is_cut_off_before_its_label_is_truncated() -> None:
     assert read_verdict(said("The better one is", "length")) == NoVerdict("truncated", "key", "The better one is")
     assert read_verdict(said("2", "length")) == Verdict(0.0, "key")
@@ -83,6 +110,39 @@ def test_two_labels_share_a_verdict_by_their_probabilities() -> None:
     assert isinstance(verdict, Verdict)
     assert verdict.p_first == pytest.approx(0.75)
     assert verdict.label_mass == pytest.approx(0.4)
+
+
+def test_a_judge_that_was_held_to_the_labels_shows_no_label_mass() -> None:
+    free = given_tokens({"1": 0.75, "2": 0.25})
+    held = ChatReply("key", "1", "stop", "m", first_token=free.first_token, held=True)
+    assert read_verdict(held) == Verdict(pytest.approx(0.75), "key", None)  # type: ignore[arg-type]
+    assert read_verdict(free) == Verdict(pytest.approx(0.75), "key", pytest.approx(1))  # type: ignore[arg-type]
+    assert read_verdict(ChatReply("key", "2", "stop", "m", held=True)) == Verdict(0.0, "key")
+
+
+@pytest.mark.parametrize("reason", get_args(FailureReason))
+def test_only_a_model_without_log_probs_or_words_is_asked_for_words(reason: FailureReason) -> None:
+    assert without_logprobs(CallFailure("key", reason, "")) is (reason in ("unsupported", "empty"))
+
+
+@pytest.mark.parametrize(
+    ("reply", "asked"),
+    [
+        (said("", "length"), True),
+        (said("<think>", "length"), True),
+        (said("I cannot say"), True),
+        (said("1"), False),
+        (said(" 2.", "length"), False),
+        (said("no", "refusal"), False),
+        (said("", "content_filter"), False),
+        (given_tokens({"The": 0.99}), False),
+        (given_tokens({"1": 0.5, "2": 0.5}, text="neither"), False),
+        (given_tokens({"<think>": 0.99}, text="<think>\n"), True),
+        (given_tokens({"1": 0.9, "<think>": 0.1}, text="<think>\n"), False),
+    ],
+)
+def test_words_are_asked_for_where_neither_log_probs_of_a_label_nor_a_label_came(reply: ChatReply, asked: bool) -> None:
+    assert without_logprobs(reply) is asked
 
 
 def test_spaces_around_a_label_do_not_matter_and_their_probabilities_add_up() -> None:
