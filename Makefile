@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DEMO := runs/plain-speaking
 CONFIG := examples/plain-speaking/run.toml
 
-.PHONY: help install demo test check format clean
+.PHONY: help install demo test test-vllm check format clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
@@ -28,6 +28,24 @@ demo: install  ## the main job on a real model: run, export, train, evaluate (wi
 	@$(BIN)/solon train dpo $(DEMO)
 	@$(BIN)/solon evaluate $(DEMO)
 
+# Only for this proof: vLLM wants packages of its own versions.
+VLLM := .venv-vllm
+export VLLM_CPU_KVCACHE_SPACE ?= 2
+
+$(VLLM)/installed: benchmarks/vllm/requirements.txt
+	@echo "installing vLLM into $(VLLM) (some minutes)"
+	@test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
+	@$(VLLM)/bin/python -m pip install --quiet --upgrade pip
+	@$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement benchmarks/vllm/requirements.txt
+	@$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+test-vllm: $(VLLM)/installed  ## the vllm backend on the real engine (CPU): tests, speed beside vLLM alone, whole runs
+	@$(VLLM)/bin/python benchmarks/vllm/convert.py $(VLLM)/smollm2
+	@$(VLLM)/bin/python -m pytest tests/generator/test_vllm.py tests/generator/test_vllm_server.py
+	@$(VLLM)/bin/python benchmarks/vllm/prove.py $(VLLM)/smollm2
+	@$(VLLM)/bin/python benchmarks/vllm/pipeline.py $(VLLM)/smollm2
+
 test: install  ## every test, a small real run on SmolLM2 among them
 	@$(BIN)/python -m pytest
 
@@ -43,4 +61,4 @@ format:  ## let ruff mend what it can
 	@$(BIN)/ruff check --fix .
 
 clean:  ## remove .venv and the runs
-	rm -rf .venv runs
+	rm -rf .venv $(VLLM) runs

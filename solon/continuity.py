@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from constitution.errors import InputError
-from constitution.identity import full_hash
+from constitution.identity import full_hash, short_id
 from constitution.principle import Constitution, Principle
 from generator.prompts import Prompt
 from solon.backends import identity_of
@@ -77,8 +77,8 @@ def wording(principle: Principle) -> dict[str, Any]:
     return {k: v for k, v in asdict(principle).items() if k not in ("tags", "rationale", "examples")}
 
 
-def begin(folder: RunFolder, constitution: Constitution, prompts: Sequence[Prompt], journal: Journal) -> str:
-    """Names what this session makes rows of, and forgets every row that is made of something else.
+def begin(folder: RunFolder, constitution: Constitution, prompts: Sequence[Prompt], journal: Journal) -> dict[str, str]:
+    """Names the rows that this session makes, by prompt, and forgets every row that is made of something else.
 
     Rows are cheap: they are made again from the replies in the journal. So the rows that are there
     always belong together, also after an interruption.
@@ -89,14 +89,16 @@ def begin(folder: RunFolder, constitution: Constitution, prompts: Sequence[Promp
     recipe = full_hash([meaning(folder.config), models, principles])
     journal.set_note("recipe", recipe)
     journal.set_note("prompts", str(len(prompts)))
+    names = {prompt.id: row_name(recipe, prompt) for prompt in prompts}
     known = journal.recipes()
-    journal.forget_rows_except([p.id for p in prompts if known.get(p.id) == row_name(recipe, p)])
-    return recipe
+    journal.forget_rows_except([name for name, row in names.items() if known.get(name) == row])
+    return names
 
 
 def row_name(recipe: str, prompt: Prompt) -> str:
     """Names everything that a row of ``prompt`` depends on."""
-    return full_hash([recipe, asdict(prompt)])
+    messages = [(message.role, message.content) for message in prompt.messages]
+    return short_id(recipe, prompt.id, messages, prompt.tags, prompt.source)
 
 
 def check_exportable(folder: RunFolder, journal: Journal) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -23,11 +23,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from constitution.errors import InputError, StorageError
+from generator.chat import Usage
 
-SCHEMA = 1  # raise it when a journal written from now on could not be read by the code before
+SCHEMA = 2  # raise it when a journal written from now on could not be read by the code before
 BODIES_AT_ONCE = 200
 
-_Values: TypeAlias = dict[str, str | bytes]
+_Values: TypeAlias = dict[str, str | bytes | int]
 _schema = sa.MetaData()
 
 
@@ -35,14 +36,25 @@ def _text(name: str) -> sa.Column[str]:
     return sa.Column(name, sa.Text, nullable=False)
 
 
+def _count(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, nullable=False)
+
+
 def _bytes(name: str) -> sa.Column[bytes]:
     return sa.Column(name, sa.LargeBinary, nullable=False)
 
 
 _name, _key, _prompt = (sa.Column(name, sa.Text, primary_key=True) for name in ("name", "key", "prompt"))
-_calls = sa.Table("calls", _schema, _key, _text("model"), _bytes("request"), _bytes("reply"))
+_counts = [_count(name) for name in ("prompt_tokens", "completion_tokens", "cached_tokens", "stored_tokens", "batch")]
+_calls = sa.Table(
+    "calls", _schema, _key, _text("model"), _bytes("request"), _bytes("reply"), _text("answered_by"), *_counts
+)
 _rows = sa.Table("rows", _schema, _prompt, _text("recipe"), _bytes("body"))
 _notes = sa.Table("notes", _schema, _name, _text("value"))
+_batch_name = sa.Column("name", sa.Text, primary_key=True)
+_batches = sa.Table(
+    "batches", _schema, _batch_name, _text("model"), _text("id"), _text("state"), _text("created"), _text("keys")
+)
 
 _ADD_CALL = insert(_calls).on_conflict_do_nothing()
 _NEW_ROW = insert(_rows)
@@ -51,9 +63,22 @@ _PUT_ROW = _NEW_ROW.on_conflict_do_update(
 )
 _NEW_NOTE = insert(_notes)
 _PUT_NOTE = _NEW_NOTE.on_conflict_do_update(index_elements=["name"], set_={"value": _NEW_NOTE.excluded.value})
+_NEW_BATCH = insert(_batches)
+_PUT_BATCH = _NEW_BATCH.on_conflict_do_update(
+    index_elements=["name"], set_={n: _NEW_BATCH.excluded[n] for n in ("id", "state", "keys")}
+)
 _REPLY = sa.select(_calls.c.reply).where(_calls.c.key == sa.bindparam("key"))
 _NOTE = sa.select(_notes.c.value).where(_notes.c.name == sa.bindparam("name"))
 _DROP_ROW = sa.delete(_rows).where(_rows.c.prompt == sa.bindparam("gone"))
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a reply cost, and who gave it."""
+
+    answered_by: str  # the model, in the endpoint's words
+    usage: Usage
+    batch: bool = False  # whether it came at the price of a batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +87,28 @@ class RecordedCall:
     model: str
     request: bytes
     reply: bytes
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """All recorded calls to one model that were answered and charged alike."""
+
+    model: str
+    receipt: Receipt  # of all of them together
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class SentBatch:
+    """A batch of calls at a model's service. ``state`` is "done" once nothing more is to be had from it."""
+
+    name: str  # ours, and the order in which they were sent
+    model: str
+    created: str  # ISO 8601, UTC: before it was sent
+    state: Literal["submitting", "sent", "done"]
+    id: str  # the service's, empty until it has told
+    keys: tuple[str, ...]  # of the calls whose replies are in it
 
 
 class _Batch:
@@ -83,6 +130,7 @@ class _Writer:
         self._lock = Lock()
         self._next = _Batch()
         self._failure: Exception | None = None
+        self._last: Future[None] | None = None
 
     def add(self, statement: sa.Executable, values: list[_Values]) -> Future[None]:
         """Done once the values are committed. ``values`` is not empty."""
@@ -92,7 +140,12 @@ class _Writer:
             if not self._next.values:
                 self._thread.submit(self._commit)
             self._next.values[statement].extend(values)
+            self._last = self._next.committed
             return self._next.committed
+
+    @property
+    def busy(self) -> bool:
+        return self._last is not None and not self._last.done()
 
     def _commit(self) -> None:
         with self._lock:
@@ -148,18 +201,40 @@ class Journal:
             return None
         return await asyncio.to_thread(self._first, _REPLY, key=key)
 
-    async def record(self, key: str, model: str, request: bytes, reply: bytes) -> None:
+    async def record(self, key: str, model: str, request: bytes, reply: bytes, receipt: Receipt) -> None:
         """Returns once the reply is on the disk. The first reply recorded for a key is the one kept."""
         if self._known is not None:
             self._known.add(_mark(key))
-        values: _Values = {"key": key, "model": model, "request": request, "reply": reply}
+        usage = receipt.usage
+        values: _Values = {
+            "key": key, "model": model, "request": request, "reply": reply, "answered_by": receipt.answered_by,
+            "prompt_tokens": usage.prompt, "completion_tokens": usage.completion, "cached_tokens": usage.cached,
+            "stored_tokens": usage.stored, "batch": receipt.batch,
+        }  # fmt: skip
         await asyncio.wrap_future(self._write(_ADD_CALL, values))
 
     def call(self, key_prefix: str, limit: int = 20) -> tuple[RecordedCall, ...]:
         """The first ``limit`` recorded calls, by key, whose key starts with these hex digits."""
         key = _calls.c.key
         within = sa.select(_calls).where(key >= key_prefix, key < key_prefix + "g")  # "g": past every hex digit
-        return tuple(RecordedCall(*row) for row in self._fetch(within.order_by(key).limit(limit)))
+        rows = self._fetch(within.order_by(key).limit(limit))
+        return tuple(RecordedCall(row[0], row[1], row[2], row[3], _receipt(*row[4:])) for row in rows)
+
+    def spent(self) -> tuple[Spent, ...]:
+        """What all recorded calls come to, by model, ordered by its name."""
+        alike = (_calls.c.model, _calls.c.answered_by, _calls.c.batch)
+        sums = (sa.func.sum(count) for count in _counts[:-1])
+        query = sa.select(*alike, *sums, sa.func.count()).group_by(*alike).order_by(*alike)
+        return tuple(
+            Spent(row[0], _receipt(row[1], row[3], row[4], row[5], row[6], row[2]), row[7])
+            for row in self._fetch(query)
+        )
+
+    def receipts(self, keys: Collection[str]) -> list[tuple[str, Receipt]]:
+        """Of those of the calls that are recorded: which model was asked, and the receipt. In no order."""
+        columns = (_calls.c.model, _calls.c.answered_by, *_counts)
+        rows = self._fetch(sa.select(*columns).where(_calls.c.key.in_(keys)))
+        return [(row[0], _receipt(*row[1:])) for row in rows]
 
     async def save_row(self, prompt: str, recipe: str, body: bytes) -> None:
         """Returns once the prompt's row is on the disk, in place of any earlier one."""
@@ -193,6 +268,29 @@ class Journal:
             self._write(_DROP_ROW, *values).result()
         return len(gone)
 
+    async def save_batch(self, batch: SentBatch) -> None:
+        """Returns once the batch is on the disk as it stands now."""
+        values: _Values = {
+            "name": batch.name, "model": batch.model, "id": batch.id, "state": batch.state, "created": batch.created,
+            "keys": " ".join(batch.keys),
+        }  # fmt: skip
+        await asyncio.wrap_future(self._write(_PUT_BATCH, values))
+
+    def batches(self) -> tuple[SentBatch, ...]:
+        """All batches of the run, in the order in which they were sent."""
+        columns = (getattr(_batches.c, name) for name in ("name", "model", "created", "state", "id"))
+        rows = self._fetch(sa.select(*columns, _batches.c["keys"]).order_by(_batches.c.name))
+        return tuple(SentBatch(row[0], row[1], row[2], row[3], row[4], tuple(row[5].split())) for row in rows)
+
+    def lacking(self, keys: Iterable[str]) -> tuple[str, ...]:
+        """Those of the calls that no reply is recorded for."""
+        return tuple(key for key in keys if self._known is None or _mark(key) not in self._known)
+
+    @property
+    def writing(self) -> bool:
+        """Whether something is not on the disk yet."""
+        return self._writer is not None and self._writer.busy
+
     def note(self, name: str) -> str | None:
         value: str | None = self._first(_NOTE, name=name)
         return value
@@ -200,6 +298,10 @@ class Journal:
     def set_note(self, name: str, value: str) -> None:
         """Returns once the note is on the disk."""
         self._write(_PUT_NOTE, {"name": name, "value": value}).result()
+
+    async def put_note(self, name: str, value: str) -> None:
+        """The same, without keeping other work from going on."""
+        await asyncio.wrap_future(self._write(_PUT_NOTE, {"name": name, "value": value}))
 
     def _write(self, statement: sa.Executable, *values: _Values) -> Future[None]:
         if self._writer is None:
@@ -229,6 +331,10 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _receipt(answered_by: str, prompt: int, completion: int, cached: int, stored: int, batch: int) -> Receipt:
+    return Receipt(answered_by, Usage(prompt, completion, cached, stored), bool(batch))
 
 
 def _mark(key: str) -> int:
@@ -275,10 +381,14 @@ def _prepare(path: Path, connection: sa.Connection, read_only: bool) -> None:
         _schema.create_all(connection)
         connection.execute(_PUT_NOTE, {"name": "schema", "value": str(SCHEMA)})
         connection.commit()
-    elif not tables.issuperset(_schema.tables):
+    elif not tables.issuperset(("calls", "rows", "notes")):  # which every journal has had
         raise _not_a_journal(path)
     version = connection.scalar(_NOTE, {"name": "schema"})
     if version is None or not version.isdecimal():
         raise _not_a_journal(path)
     if int(version) > SCHEMA:
         raise InputError(str(path), f"its schema {version} is newer than {SCHEMA}", "upgrade Solon")
+    if int(version) < SCHEMA:
+        raise InputError(str(path), "an older Solon wrote it", "begin the run anew in another folder")
+    if not set(sa.inspect(connection).get_table_names()).issuperset(_schema.tables):
+        raise _not_a_journal(path)

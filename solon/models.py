@@ -2,16 +2,26 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from constitution.errors import InputError, ModelError
+from constitution.errors import InputError, ModelError, NotFinished, SolonError
 from constitution.identity import canonical_json
-from generator.chat import STOPS_THE_RUN, Backend, CallFailure, ChatReply, ChatRequest, Outcome, Usage, call_key
-
-
-class Draining(Exception):
-    """No call may start any more; what is in flight is still received."""
+from generator.chat import (
+    STOPS_THE_RUN,
+    Backend,
+    CallFailure,
+    ChatReply,
+    ChatRequest,
+    Outcome,
+    Usage,
+    call_key,
+    spelled,
+)
+from generator.models.door import Door
+from solon.journal import Receipt
+from solon.prices import Price
 
 
 class Ledger(Protocol):
@@ -19,7 +29,7 @@ class Ledger(Protocol):
 
     async def find(self, key: str) -> bytes | None: ...
 
-    async def record(self, key: str, model: str, request: bytes, reply: bytes) -> None: ...
+    async def record(self, key: str, model: str, request: bytes, reply: bytes, receipt: Receipt) -> None: ...
 
 
 @dataclass(slots=True)
@@ -31,35 +41,30 @@ class Meter:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    nanodollars: int = 0
     failures: Counter[str] = field(default_factory=Counter)
 
-    def count(self, usage: Usage) -> None:
+    def count(self, usage: Usage, nanodollars: int) -> None:
         self.sent += 1
         self.prompt_tokens += usage.prompt
         self.completion_tokens += usage.completion
         self.cached_tokens += usage.cached
+        self.nanodollars += nanodollars
 
 
 class Gate:
-    """Lets at most ``in_flight`` calls out at once, and none once it is shut."""
+    """The run's way out: shut for good, it closes every endpoint's door."""
 
-    def __init__(self, in_flight: int) -> None:
-        self.slots = asyncio.Semaphore(in_flight)
+    def __init__(self) -> None:
+        self.doors: list[Door] = []
         self.shut = False
         self.out: set[asyncio.Task[Outcome]] = set()
-
-    async def __aenter__(self) -> None:
-        await self.slots.acquire()
-        if self.shut:
-            self.slots.release()
-            raise Draining
-
-    async def __aexit__(self, *_: object) -> None:
-        self.slots.release()
 
     def shut_down(self) -> None:
         """From now on no call starts; those that wait for a place are turned away."""
         self.shut = True
+        for door in self.doors:
+            door.close()
 
     async def settled(self) -> None:
         """Waits until every call that is out has been received and recorded."""
@@ -72,13 +77,30 @@ class JournaledModel:
 
     A call belongs to the gate, not to the prompt that asked: cancelling the prompt leaves it to be
     received and recorded. Two prompts that ask the same share one call.
+
+    Args:
+        price: what its tokens cost; None where that is unknown or nothing.
+        batch: whether its calls go out in batches, at a batch's price.
+        kept: told of a reply's tokens as soon as it is on record.
     """
 
-    def __init__(self, backend: Backend, ledger: Ledger, gate: Gate, meter: Meter) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        ledger: Ledger,
+        gate: Gate,
+        meter: Meter,
+        price: Price | None = None,
+        batch: bool = False,
+        kept: Callable[[Usage], None] | None = None,
+    ) -> None:
         self.backend = backend
         self.ledger = ledger
         self.gate = gate
         self.meter = meter
+        self.price = price
+        self.batch = batch
+        self.kept = kept
         self.pending: dict[str, asyncio.Task[Outcome]] = {}
 
     async def reply(self, request: ChatRequest) -> Outcome:
@@ -99,24 +121,38 @@ class JournaledModel:
 
     async def obtain(self, key: str, request: ChatRequest) -> Outcome:
         raw = await self.ledger.find(key)
-        if raw is None:
+        if raw is not None:
+            self.meter.reused += 1
+            return self.backend.read(key, request, raw)
+        try:
             return await self.pay(key, request)
-        self.meter.reused += 1
-        return self.backend.read(key, raw)
+        except SolonError:
+            self.gate.shut_down()  # before the next in line is let out
+            raise
 
     async def pay(self, key: str, request: ChatRequest) -> Outcome:
-        async with self.gate:
-            raw = await self.backend.send(request)
-            if isinstance(raw, CallFailure) and raw.reason in STOPS_THE_RUN:
-                self.gate.shut_down()  # before the next in line is let out
+        raw = await self.backend.send(key, request)
         if isinstance(raw, CallFailure):
-            self.meter.failures[raw.reason] += 1
-            if raw.reason == "unknown model":
-                raise InputError(self.backend.identity, f"no such model ({raw.detail})", "correct the model's name")
-            if raw.reason in STOPS_THE_RUN:
-                raise ModelError(f"{self.backend.identity}: {raw.reason}: {raw.detail}")
+            if raw.reason != "unsupported":  # which is asked again in words, and so no failure
+                self.meter.failures[raw.reason] += 1
+            self.refuse_to_go_on(raw)
             return raw
-        await self.ledger.record(key, self.backend.identity, canonical_json(asdict(request)), raw)
-        outcome = self.backend.read(key, raw)
-        self.meter.count(outcome.usage if isinstance(outcome, ChatReply) else Usage())
+        outcome = self.backend.read(key, request, raw)
+        usage = outcome.usage if isinstance(outcome, ChatReply) else Usage()
+        answered_by = outcome.model if isinstance(outcome, ChatReply) else ""
+        asked = canonical_json(spelled(request))
+        await self.ledger.record(key, self.backend.identity, asked, raw, Receipt(answered_by, usage, self.batch))
+        if self.kept:
+            self.kept(usage)
+        self.meter.count(usage, self.price.of(usage, self.batch) if self.price else 0)
         return outcome
+
+    def refuse_to_go_on(self, failure: CallFailure) -> None:
+        """Raises what stops the run, where the failure is of the kind that every other call would meet too."""
+        said = f"{self.backend.identity}: {failure.reason}: {failure.detail}"
+        if failure.reason == "unknown model":
+            raise InputError(self.backend.identity, f"no such model ({failure.detail})", "correct the model's name")
+        if failure.reason == "quota":
+            raise NotFinished(f"{said}: pay or wait, then run again")
+        if failure.reason in STOPS_THE_RUN:
+            raise ModelError(f"{said}: correct the key or its rights, then run again")

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
 from constitution.identity import canonical_json
 from constitution.principle import Constitution
 from generator.candidates import Candidates, Drop
-from generator.chat import WORTH_RETRYING
+from generator.chat import MAY_PASS
 from generator.gather import Generation, gather_candidates
 from generator.prompts import Prompt
 from judge.judging import Judging, judge_candidates, label_all
@@ -53,7 +53,7 @@ class Row:
     def complete(self) -> bool:
         """Whether running the prompt again would change nothing: no call failed in a way that may pass."""
         reasons = {drop.reason for drop in self.drops} | {verdict.failure for verdict in self.no_verdicts}
-        return reasons.isdisjoint(WORTH_RETRYING)
+        return reasons.isdisjoint(MAY_PASS)
 
 
 ROW = TypeAdapter(Row)
@@ -69,7 +69,7 @@ async def process(prompt: Prompt, recipe: Recipe) -> Row:
 
 
 def dump_row(row: Row) -> bytes:
-    return canonical_json(asdict(row))
+    return canonical_json(ROW.dump_python(row))
 
 
 def load_row(body: bytes) -> Row:

@@ -4,25 +4,28 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
-from constitution.errors import SolonError
+from constitution.errors import NotFinished, SolonError
 from constitution.principle import Constitution
 from generator.gather import Generation
+from generator.models.door import Closed
 from generator.prompts import Prompt
 from judge.judging import Judging
-from solon.backends import open_backend
-from solon.config import Endpoint
-from solon.continuity import UNFINISHED, begin, row_name
+from solon.budget import NANO
+from solon.continuity import UNFINISHED, begin
 from solon.engines.local import run_prompts
+from solon.figures import FigureCount, Figures, figures
 from solon.folder import RunFolder, save_config
 from solon.journal import Journal
-from solon.models import Draining, Gate, JournaledModel, Meter
+from solon.models import Gate, Meter
 from solon.pipeline import Recipe, Row, dump_row, load_row, process
 from solon.progress import Reporter, showing
+from solon.supply import Supply
 
 TICK = 0.5  # seconds
 
@@ -32,45 +35,70 @@ class Outcome:
     """How a run went; what it made is in the folder."""
 
     meter: Meter
+    figures: Figures  # of all rows in the folder
     seconds: float
-    interrupted: bool
+    finished: bool  # whether every prompt was worked on
+    limit: str = ""  # why the run stopped in good order before its end, where a limit made it
+    told: tuple[str, ...] = ()  # what else a person should know
 
 
 class Run:
     """The prompts of one run on their way, with the models, the gate and the count of them."""
 
     def __init__(
-        self, folder: RunFolder, constitution: Constitution, prompts: Sequence[Prompt], journal: Journal
+        self,
+        folder: RunFolder,
+        constitution: Constitution,
+        prompts: Sequence[Prompt],
+        journal: Journal,
+        only: Container[str] | None = None,
     ) -> None:
         self.folder = folder
         self.constitution = constitution
         self.prompts = prompts
         self.journal = journal
         self.meter = Meter()
-        self.gate = Gate(folder.config.limits.in_flight)
-        self.recipe_name = begin(folder, constitution, prompts, journal)
+        self.gate = Gate()
+        self.names = begin(folder, constitution, prompts, journal)
         known = journal.recipes()
-        self.pending = [p for p in prompts if known.get(p.id) != row_name(self.recipe_name, p)]
-        self.done = len(prompts) - len(self.pending)
+        self.wanted = [p for p in prompts if only is None or p.id in only]
+        self.pending = [p for p in self.wanted if known.get(p.id) != self.names[p.id]]
+        self.done = len(self.wanted) - len(self.pending)
         self.began = time.monotonic()
-        self.pairs = self.drops = 0
+        self.figures = FigureCount(constitution)
 
     async def carry_out(self) -> Outcome:
         """Every pending prompt once. An error that stops the run is raised after what was in flight is recorded."""
+        limit = ""
+        told: tuple[str, ...] = ()
         if self.pending:
-            async with AsyncExitStack() as stack:
-                recipe = self.recipe(stack)
-                with showing(self.folder.config.name, len(self.prompts), self.done) as reporter:
-                    await self.process_all(recipe, reporter)
-        return Outcome(self.meter, time.monotonic() - self.began, interrupted=self.done < len(self.prompts))
+            async with Supply(self.folder, self.journal, self.gate, self.meter) as supply:
+                recipe = self.recipe(supply)
+                with showing(self.folder.config.name, len(self.wanted), self.done) as reporter:
+                    try:
+                        await self.process_all(recipe, reporter)
+                    except NotFinished as reached:
+                        limit = str(reached)
+                told = supply.told()
+        seconds = time.monotonic() - self.began
+        return Outcome(self.meter, self.all_figures(), seconds, self.done == len(self.wanted), limit, told)
+
+    def all_figures(self) -> Figures:
+        """Of the rows just made, where these are all of them; else of what is stored."""
+        if self.figures.tally.rows == len(self.prompts):
+            return self.figures.told()
+        return figures(stored_rows(self.journal), self.constitution)
 
     async def process_all(self, recipe: Recipe, reporter: Reporter) -> None:
         config = self.folder.config
         workers = max(1, config.limits.in_flight // config.candidates.completions)
+        if any(section.batch for section in (config.policy, config.critic_model, config.judge)):
+            workers = len(self.pending)  # a batch is worth its wait only when every prompt's call is in it
         ticking = asyncio.create_task(self.tick(reporter))
         with self.interruptible(reporter):
             try:
-                await run_prompts(self.pending, lambda prompt: self.work(prompt, recipe, reporter), workers)
+                wanted = takewhile(lambda _: not self.gate.shut, self.pending)
+                await run_prompts(wanted, lambda prompt: self.work(prompt, recipe, reporter), workers)
             except* SolonError as group:
                 raise first_cause(group) from None
             finally:
@@ -78,26 +106,15 @@ class Run:
                 await self.gate.settled()
                 ticking.cancel()
 
-    def recipe(self, stack: AsyncExitStack) -> Recipe:
-        config = self.folder.config
-        opened: dict[Endpoint, JournaledModel] = {}
-
-        def model(section: Endpoint) -> JournaledModel:
-            """One for each endpoint, however many sections name it."""
-            endpoint = Endpoint(*(getattr(section, name) for name in Endpoint.__slots__))
-            if endpoint not in opened:
-                backend = open_backend(endpoint, config.limits, self.folder.beside)
-                stack.push_async_callback(backend.close)
-                opened[endpoint] = JournaledModel(backend, self.journal, self.gate, self.meter)
-            return opened[endpoint]
-
-        critic = config.critic_model
+    def recipe(self, supply: Supply) -> Recipe:
+        config, critic, judge = self.folder.config, self.folder.config.critic_model, self.folder.config.judge
         generation = Generation(
-            model(config.policy), model(critic), config.policy.sampling, critic.sampling,
+            supply.model(config.policy), supply.model(critic), config.policy.sampling, critic.sampling,
             config.candidates.completions, config.candidates.rounds, config.seed,
         )  # fmt: skip
-        judge = config.judge
-        judging = Judging(model(judge), judge.principles, config.pairs.policy, config.seed, judge.share)
+        judging = Judging(
+            supply.model(judge), judge.principles, config.pairs.policy, config.seed, judge.share, judge.verdict_tokens
+        )
         return Recipe(self.constitution, generation, judging, config.pairs.min_margin)
 
     async def work(self, prompt: Prompt, recipe: Recipe, reporter: Reporter) -> None:
@@ -105,14 +122,13 @@ class Run:
         row: Row | None = None
         try:
             row = await process(prompt, recipe)
-        except* Draining:
+        except* Closed:
             pass
         if row is None:
             return
-        name = row_name(self.recipe_name, prompt)
+        name = self.names[prompt.id]
         await self.journal.save_row(prompt.id, name if row.complete else UNFINISHED, dump_row(row))
-        self.pairs += len(row.pairs)
-        self.drops += len(row.drops)
+        self.figures.add(row)
         self.done += 1
         reporter.at(self.done, self.facts())
 
@@ -123,13 +139,14 @@ class Run:
             reporter.at(self.done, self.facts())
 
     def facts(self) -> str:
-        meter = self.meter
+        meter, tally = self.meter, self.figures.tally
         rate = meter.sent / (time.monotonic() - self.began)
         tokens = meter.prompt_tokens + meter.completion_tokens
+        cost = f", {meter.nanodollars / NANO:.4f} USD" if meter.nanodollars else ""
         failed = f", {meter.failures.total()} failed" if meter.failures else ""
         return (
-            f"{meter.sent} calls ({rate:.1f}/s), {meter.reused} reused{failed}, {tokens:,} tokens, "
-            f"{self.pairs} pairs, {self.drops} drops"
+            f"{meter.sent} calls ({rate:.1f}/s), {meter.reused} reused{failed}, {tokens:,} tokens{cost}, "
+            f"{tally.pairs} pairs, {tally.drops.total()} drops"
         )
 
     @contextmanager
@@ -161,13 +178,23 @@ def first_cause(group: BaseExceptionGroup[Any]) -> BaseException:
     return error
 
 
-def start(folder: RunFolder, constitution: Constitution, prompts: Sequence[Prompt], journal: Journal) -> Outcome:
-    """Carries the run out in this thread, and leaves the folder's copies of what it used behind."""
+def start(
+    folder: RunFolder,
+    constitution: Constitution,
+    prompts: Sequence[Prompt],
+    journal: Journal,
+    only: Container[str] | None = None,
+) -> Outcome:
+    """Carries the run out in this thread, and leaves the folder's copies of what it used behind.
+
+    Args:
+        only: ids of the prompts to work on; all of them if not given.
+    """
     save_config(folder)
     folder.principles_file.write_bytes(folder.source_principles().read_bytes())
 
     async def carry_out() -> Outcome:
-        return await Run(folder, constitution, prompts, journal).carry_out()
+        return await Run(folder, constitution, prompts, journal, only).carry_out()
 
     return asyncio.run(carry_out())
 

@@ -1,93 +1,18 @@
-"""What a run came to, in figures: counted from its rows alone."""
+"""What a run came to and what it took, for people and for programs."""
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
-from itertools import product
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from constitution.principle import Constitution
-from judge.audit.position import Position, position
-from judge.verdict import Judgement
+from solon.backends import is_billed
+from solon.budget import NANO, amount_of
+from solon.config import RunConfig
 from solon.folder import RunFolder, write_whole
 from solon.journal import Journal
-from solon.models import Meter
-from solon.pipeline import Row
-from solon.run import Outcome, stored_rows
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """Shares in [0, 1] of completions that keep a checked principle; None where there are none of the kind."""
-
-    principle: str
-    drafts: float | None
-    revisions: float | None
-    chosen: float | None
-    rejected: float | None
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts over rows, one row at a time."""
-
-    rows: int = 0
-    pairs: int = 0
-    candidates: int = 0
-    orders_disagree: int = 0  # pairs whose judge model did not say the same in both orders
-    drops: Counter[str] = field(default_factory=Counter)
-    no_verdicts: Counter[str] = field(default_factory=Counter)
-    incomplete: int = 0  # rows in which a call failed; the next run tries them again
-
-    def add(self, row: Row) -> None:
-        self.rows += 1
-        self.pairs += len(row.pairs)
-        self.candidates += len(row.made.candidates)
-        self.orders_disagree += sum(pair.orders_agree is False for pair in row.pairs)
-        self.drops.update(drop.reason for drop in row.drops)
-        self.no_verdicts.update(verdict.reason for verdict in row.no_verdicts)
-        self.incomplete += not row.complete
-
-
-def tally(rows: Iterable[Row]) -> Tally:
-    counts = Tally()
-    for row in rows:
-        counts.add(row)
-    return counts
-
-
-def judge_position(rows: Iterable[Row]) -> Position:
-    """How much the judge model's verdicts hang on the order shown, over all rows."""
-
-    def by_model() -> Iterator[Judgement]:
-        for row in rows:
-            yield from (judgement for judgement in row.judgements if judgement.by == "model")
-
-    return position(by_model())
-
-
-def kept_shares(rows: Iterable[Row], constitution: Constitution) -> tuple[Kept, ...]:
-    """For each principle with a check, how often drafts, revisions, chosen and rejected completions keep it."""
-    counts: Counter[tuple[str, str, bool]] = Counter()
-    for row in rows:
-        prompt = row.made.prompt
-        groups = {
-            "drafts": [c for c in row.made.candidates if not c.is_revision],
-            "revisions": [c for c in row.made.candidates if c.is_revision],
-            "chosen": [pair.chosen for pair in row.pairs],
-            "rejected": [pair.rejected for pair in row.pairs],
-        }
-        checks = [(p.id, p.check) for p in constitution.applying_to(prompt.tags) if p.check]
-        for (principle, check), (group, members) in product(checks, groups.items()):
-            counts.update((principle, group, check.kept(prompt.text, member.text)) for member in members)
-
-    def share(principle: str, group: str) -> float | None:
-        kept, broken = counts[principle, group, True], counts[principle, group, False]
-        return kept / (kept + broken) if kept + broken else None
-
-    checked = [principle.id for principle in constitution.principles if principle.check]
-    return tuple(Kept(p, *(share(p, g) for g in ("drafts", "revisions", "chosen", "rejected"))) for p in checked)
+from solon.prices import Price, price_of
+from solon.run import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +23,14 @@ class Summary:
     text: str
 
 
-def summarise(folder: RunFolder, journal: Journal, outcome: Outcome, cost_usd: float | None) -> Summary:
-    """Counts the run's rows and writes ``summary.json`` into its folder."""
-    counts, judge = tally(stored_rows(journal)), judge_position(stored_rows(journal))
-    meter = outcome.meter
+def summarise(folder: RunFolder, journal: Journal, outcome: Outcome, prices: Mapping[str, Price]) -> Summary:
+    """Puts the figures and what the session took together, and writes ``summary.json`` into the run's folder."""
+    counts, judge = outcome.figures.tally, outcome.figures.position
+    meter, known = outcome.meter, is_cost_known(folder.config, prices)
     data = {
         "run": str(folder.path),
-        "finished": not outcome.interrupted,
+        "finished": outcome.finished,
+        "limit": outcome.limit,
         "rows": counts.rows,
         "incomplete": counts.incomplete,
         "candidates": counts.candidates,
@@ -120,27 +46,52 @@ def summarise(folder: RunFolder, journal: Journal, outcome: Outcome, cost_usd: f
             "completion": meter.completion_tokens,
             "cached": meter.cached_tokens,
         },
-        "cost_usd": cost_usd,
+        "cost_usd": outcome.meter.nanodollars / NANO if known else None,
         "seconds": round(outcome.seconds, 2),
-        "in_all": add_up(journal, meter, outcome.seconds),
+        "in_all": add_up(journal, outcome, prices) | ({} if known else {"cost_usd": None}),
+        "answered_by": answered_by(journal),
+        "told": outcome.told,
         "judge": {**asdict(judge), "warning": judge.warning},
     }
     write_whole(folder.summary, json.dumps(data, indent=2) + "\n")
     return Summary(data, told(data))
 
 
-def add_up(journal: Journal, meter: Meter, seconds: float) -> dict[str, float]:
-    """What the run took over all its sessions, this one included; kept in the journal."""
-    before = json.loads(journal.note("in_all") or "{}")
-    now = {
-        "calls_sent": meter.sent,
-        "prompt_tokens": meter.prompt_tokens,
-        "completion_tokens": meter.completion_tokens,
-        "seconds": round(seconds, 2) if meter.sent else 0.0,
+def is_cost_known(config: RunConfig, prices: Mapping[str, Price]) -> bool:
+    """Whether every model that somebody pays for has a price."""
+    sections = (config.policy, config.critic_model, config.judge)
+    return all(section.model in prices or not is_billed(section) for section in sections)
+
+
+def add_up(journal: Journal, outcome: Outcome, prices: Mapping[str, Price]) -> dict[str, float | None]:
+    """What the run took over all its sessions, killed ones too: what is recorded, and the seconds noted."""
+    seconds = float(journal.note("seconds") or 0) + (outcome.seconds if outcome.meter.sent else 0.0)
+    journal.set_note("seconds", str(seconds))
+    spent = journal.spent()
+    costs = [amount_of(s.receipt.usage, price_of(prices, s.model), s.receipt.batch).nanodollars for s in spent]
+    return {
+        "calls_sent": sum(s.calls for s in spent),
+        "prompt_tokens": sum(s.receipt.usage.prompt for s in spent),
+        "completion_tokens": sum(s.receipt.usage.completion for s in spent),
+        "cost_usd": sum(costs) / NANO,
+        "seconds": round(seconds, 2),
     }
-    total: dict[str, float] = {name: before.get(name, 0) + value for name, value in now.items()}
-    journal.set_note("in_all", json.dumps(total))
-    return total
+
+
+def answered_by(journal: Journal) -> dict[str, dict[str, int]]:
+    """Who really answered: for each model asked, how many calls each model answered, in its endpoint's words."""
+    found: dict[str, Counter[str]] = {}
+    for spent in journal.spent():
+        found.setdefault(spent.model, Counter())[spent.receipt.answered_by] += spent.calls
+    return {model: dict(counts.most_common()) for model, counts in found.items()}
+
+
+def cost_told(data: Mapping[str, Any]) -> str:
+    """Dollars, where there were any: this session's, and all sessions' where that is more."""
+    now, in_all = data["cost_usd"], data["in_all"]["cost_usd"]
+    if not in_all:
+        return "" if in_all == 0 else "cost unknown; "
+    return f"{now:.4f} USD{f' ({in_all:.4f} in all)' if in_all > now else ''}; "
 
 
 def told(data: dict[str, Any]) -> str:
@@ -151,12 +102,19 @@ def told(data: dict[str, Any]) -> str:
         *(f"  dropped {count}: {reason}" for reason, count in data["drops"].items()),
         *(f"  no verdict {count}: {reason}" for reason, count in data["no_verdicts"].items()),
         f"{data['calls_sent']} calls sent, {data['calls_reused']} reused; {tokens['prompt']:,} tokens read"
-        f" ({tokens['cached']:,} from a cache), {tokens['completion']:,} written; {data['seconds']:.0f} s",
+        f" ({tokens['cached']:,} from a cache), {tokens['completion']:,} written;"
+        f" {cost_told(data)}{data['seconds']:.0f} s",
     ]
     if data["judge"]["warning"]:
         lines.append(data["judge"]["warning"])
     if data["incomplete"]:
         lines.append(f"{data['incomplete']} rows have failed calls ({data['failures']}): run again to try them again")
-    if not data["finished"]:
+    lines += data["told"]
+    for asked, answers in data["answered_by"].items():
+        if len(answers) > 1:
+            lines.append(f"{asked} was answered by {', '.join(f'{name} ({n})' for name, n in answers.items())}")
+    if data["limit"]:
+        lines.append(f"stopped: {data['limit']}")
+    elif not data["finished"]:
         lines.append("interrupted: run again to go on; nothing that was received is lost")
     return "\n".join([*lines, f"everything is in {data['run']}, the report in {data['run']}/report.md"])

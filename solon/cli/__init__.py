@@ -8,7 +8,7 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Runs the verb and ends the process: 0 done, 1 failed, 2 bad input, 4 disk, 130 interrupted."""
+    """Runs the verb and ends the process: 0 done, 1 failed, 2 bad input, 3 limit reached, 4 disk, 130 interrupted."""
     from solon.cli.telling import printable
     from solon.cli.verbs import app
 

@@ -2,17 +2,19 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from constitution.errors import InputError
+from constitution.errors import InputError, NotFinished
 from constitution.files import load
 from constitution.principle import Constitution
 from constitution.tables import line_of
 from generator.prompts import Prompt
 from solon.backends import probe
-from solon.check import estimate
+from solon.check import Interval, Pilot, estimate, most_usd, pilot_of, pilot_prompts
 from solon.cli.telling import Told
 from solon.config import Endpoint, RunConfig, blamed_on
 from solon.continuity import check_continues, check_exportable, check_own, note_principles
@@ -20,12 +22,14 @@ from solon.export import export_trl
 from solon.folder import RUNS, RunFolder, new_folder, open_folder
 from solon.inputs import read_prompts
 from solon.journal import Journal
-from solon.pipeline import dump_row
+from solon.pipeline import dump_row, load_row
+from solon.prices import load_prices
 from solon.report.write import write_report
 from solon.run import start, stored_rows
 from solon.run_lock import hold
 from solon.show import rows_beginning, rows_named, tell, tell_call
-from solon.summary import Summary, summarise
+from solon.summary import Summary, is_cost_known, summarise
+from solon.supply import prices_file, require_prices
 
 STARTER = ("run.toml", "principles.toml", "prompts.jsonl")
 
@@ -40,20 +44,64 @@ def init(folder: Path) -> Told:
     return Told({"files": made}, "\n".join([*made, "", f"Next: solon run {folder / 'run.toml'}"]))
 
 
-def check(config_file: Path) -> Told:
+def check(config_file: Path, pilot: int, no_budget: bool) -> Told:
+    """Looks a run over; with a ``pilot`` also carries that many of its prompts out, which costs what they cost."""
     folder = new_folder(config_file, None)
     config = folder.config
     constitution, prompts = read_inputs(folder, config_file)
-    most = estimate(config, constitution, prompts)
+    most, prices = estimate(config, constitution, prompts), load_prices(prices_file(folder))
     models = probe_all(folder, config_file)
+    known = is_cost_known(config, prices)
+    cost = most_usd(config, most, prices) if known else None
+    loads = most.loads.values()
     lines = [
         f"{config_file}: fine",
         f"{most.prompts} prompts; {most.principles} principles, {most.checked} decided by checks",
         *(f"{role}: {found}" for role, found in models.items()),
-        f"at most {most.generation_calls} calls to generate and {most.judge_calls} to judge",
-        f"at most {most.completion_tokens:,} tokens written, about {most.prompt_tokens:,} read",
+        f"at most {most.policy.calls + most.critic.calls} calls to generate and {most.judge.calls} to judge",
+        f"at most {sum(load.completion_tokens for load in loads):,} tokens written, "
+        f"about {sum(load.prompt_tokens for load in loads):,} read",
+        f"at most about {cost:.4f} USD" if known else "cost unknown: a model has no price (see docs/budget.md)",
     ]
-    return Told({**asdict(most), "models": models, "cost_usd": cost(config)}, "\n".join(lines))
+    data: dict[str, Any] = {**asdict(most), "models": models, "cost_usd": cost}
+    if pilot:
+        tried = carry_out_pilot(folder, constitution, prompts, pilot, no_budget)
+        data["pilot"] = asdict(tried)
+        lines += pilot_lines(tried, len(prompts), known)
+    return Told(data, "\n".join(lines))
+
+
+def carry_out_pilot(
+    folder: RunFolder, constitution: Constitution, prompts: Sequence[Prompt], count: int, no_budget: bool
+) -> Pilot:
+    """The drawn prompts through the whole pipeline, in the run's own folder: the run pays for none of it again."""
+    prices = require_prices(folder, no_budget)
+    check_own(folder)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    drawn = pilot_prompts(prompts, count, folder.config.seed)
+    with hold(folder.path), Journal.open(folder.journal) as journal:
+        check_continues(folder, journal, accept_changes=False)
+        note_principles(constitution, journal)
+        outcome = start(folder, constitution, prompts, journal, only=drawn)
+        if outcome.limit:
+            raise NotFinished(outcome.limit)
+        if not outcome.finished:
+            raise KeyboardInterrupt  # what was received is kept; half a pilot would tell something else
+        rows = [load_row(body) for body in journal.bodies(sorted(drawn & journal.recipes().keys()))]
+        return pilot_of(rows, len(prompts), journal, prices)
+
+
+def pilot_lines(tried: Pilot, prompts: int, known: bool) -> list[str]:
+    def told(interval: Interval, digits: int) -> str:
+        high = "?" if interval.high is None else f"{interval.high:,.{digits}f}"
+        return f"{interval.about:,.{digits}f} ({interval.low:,.{digits}f} to {high})"
+
+    cost = f", {told(tried.usd, 4)} USD" if known else ""
+    paid = f"; {tried.spent_usd:.4f} USD of it are paid" if known and tried.spent_usd else ""
+    return [
+        f"by a pilot of {tried.prompts} prompts, all {prompts} take about, with 95 % intervals:",
+        f"  {told(tried.calls, 0)} calls, {told(tried.tokens, 0)} tokens{cost}{paid}",
+    ]
 
 
 def read_inputs(folder: RunFolder, config_file: Path) -> tuple[Constitution, tuple[Prompt, ...]]:
@@ -80,16 +128,12 @@ def roles(config: RunConfig) -> dict[str, Endpoint]:
     return {"policy": config.policy, "critic": config.critic_model, "judge": config.judge}
 
 
-def cost(config: RunConfig) -> float | None:
-    """Dollars for the calls: nothing for models that run here, unknown for any other until prices are given."""
-    return 0.0 if all(s.backend in ("llamacpp", "scripted") for s in roles(config).values()) else None
-
-
-def run(config_file: Path, out: Path | None, accept_changes: bool) -> Told:
+def run(config_file: Path, out: Path | None, accept_changes: bool, no_budget: bool) -> Told:
     folder = new_folder(config_file, out)
     constitution, prompts = read_inputs(folder, config_file)
     check_own(folder)
-    probe_all(folder, config_file, ask=not folder.journal.is_file())
+    probe_all(folder, config_file, ask=False)  # the first call finds out, and costs no request more
+    prices = require_prices(folder, no_budget)
     folder.path.mkdir(parents=True, exist_ok=True)
     with hold(folder.path):
         with Journal.open(folder.journal) as journal:
@@ -97,13 +141,15 @@ def run(config_file: Path, out: Path | None, accept_changes: bool) -> Told:
             if changes := note_principles(constitution, journal):
                 print(f"principles: {', '.join(changes)}; only calls that this touches are sent", file=sys.stderr)
             outcome = start(folder, constitution, prompts, journal)
-            summary = summarise(folder, journal, outcome, cost(folder.config))
-        write_report(folder)
+            summary = summarise(folder, journal, outcome, prices)
+        write_report(folder, outcome.figures)
     return Told(summary.data, summary.text, exit_code_of(summary))
 
 
 def exit_code_of(summary: Summary) -> int:
-    """130 after an interruption, 1 where every row has failed calls in it, else 0."""
+    """3 at a limit, 130 after an interruption, 1 where every row has failed calls in it, else 0."""
+    if summary.data["limit"]:
+        return NotFinished.exit_code
     if not summary.data["finished"]:
         return 130
     return int(0 < summary.data["rows"] == summary.data["incomplete"])

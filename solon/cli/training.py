@@ -44,7 +44,7 @@ def base_weights(folder: RunFolder) -> Path:
     from generator.models.llamacpp import find_weights
 
     config = folder.config
-    if config.dpo.base is None and config.policy.backend != "llamacpp":
+    if config.dpo.base is None and config.policy.backend not in ("llamacpp", "transformers", "vllm"):
         raise InputError(
             f"run {config.name!r}", "the policy's weights are not here", "name a model folder as base under [dpo]"
         )

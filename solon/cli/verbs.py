@@ -7,6 +7,9 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
+NoBudget = Annotated[
+    bool, typer.Option("--no-budget", help="Go on although a model that somebody pays for has no price.")
+]
 ConfigFile = Annotated[Path, typer.Argument(help="The run.toml.", show_default=False)]
 RunPlace = Annotated[Path, typer.Argument(help="A run folder, or its run.toml.", metavar="RUN", show_default=False)]
 
@@ -30,11 +33,18 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folde
 
 
 @app.command()
-def check(config: ConfigFile, json: Json = False) -> None:
-    """Look over a run before it is paid for: config, principles, prompts, models, the most it can send."""
+def check(
+    config: ConfigFile,
+    pilot: Annotated[
+        int, typer.Option(min=0, help="Also carry out so many prompts, at their price, and reckon from them.")
+    ] = 0,
+    no_budget: NoBudget = False,
+    json: Json = False,
+) -> None:
+    """Look over a run before it is paid for: config, principles, prompts, models, the most it can send and cost."""
     from solon.cli import actions
 
-    actions.check(config).tell(json)
+    actions.check(config, pilot, no_budget).tell(json)
 
 
 @app.command()
@@ -44,12 +54,13 @@ def run(
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Go on although the config means something else by now.")
     ] = False,
+    no_budget: NoBudget = False,
     json: Json = False,
 ) -> None:
     """Carry out a run, or what is left of it. What was paid for is never paid for again."""
     from solon.cli import actions
 
-    told = actions.run(config, out, accept_changes)
+    told = actions.run(config, out, accept_changes, no_budget)
     told.tell(json)
     sys.exit(told.exit_code)
 
@@ -106,3 +117,17 @@ def evaluate(
     from solon.cli import training
 
     training.evaluate(run, policy).tell(json)
+
+
+@app.command("fake-provider")
+def fake_provider(
+    port: Annotated[int, typer.Option(help="Of 127.0.0.1; 0 picks a free one.", min=0, max=65535)] = 8001,
+    latency: Annotated[float, typer.Option(help="Seconds that a model call takes.", min=0)] = 0.0,
+    faults: Annotated[Path | None, typer.Option(help="A TOML file that says what goes wrong.")] = None,
+    log: Annotated[Path | None, typer.Option(help="A file for every request as the server saw it.")] = None,
+    key_env: Annotated[str | None, typer.Option(help="The variable that holds the one good key.")] = None,
+) -> None:
+    """Serve a stand-in for the paid services, with faults on demand, until it is stopped."""
+    from solon.fake_provider import command
+
+    command.serve(port, latency, faults, log, key_env)

@@ -6,7 +6,7 @@ from typing import Any
 
 from judge.audit.position import Position
 from judge.pairs import PreferencePair
-from solon.summary import Kept, Tally
+from solon.figures import Figures, Kept, Tally
 from trainer.evaluate import Evaluation, Measure
 
 
@@ -17,10 +17,7 @@ class Facts:
     name: str
     constitution: str
     models: Mapping[str, str]  # role to model
-    tally: Tally
-    position: Position
-    kept: Sequence[Kept]
-    example: PreferencePair | None
+    figures: Figures
     run: Mapping[str, Any] | None  # summary.json
     training: Mapping[str, Any] | None  # training.json
     evaluation: Evaluation | None
@@ -42,12 +39,12 @@ def render(facts: Facts) -> str:
     sections = [
         f"# {facts.name}",
         overview(facts),
-        "## The judge\n\n" + judge_section(facts.position),
-        "## Which completions keep the checked principles\n\n" + kept_section(facts.kept),
-        "## What did not become a pair\n\n" + counts_section(facts.tally),
+        "## The judge\n\n" + judge_section(facts.figures.position),
+        "## Which completions keep the checked principles\n\n" + kept_section(facts.figures.kept),
+        "## What did not become a pair\n\n" + counts_section(facts.figures.tally),
     ]
-    if facts.example:
-        sections.append("## One pair\n\n" + example_section(facts.example))
+    if facts.figures.example:
+        sections.append("## One pair\n\n" + example_section(facts.figures.example))
     if facts.training:
         sections.append("## Training\n\n" + training_section(facts.training))
     if facts.evaluation:
@@ -57,7 +54,7 @@ def render(facts: Facts) -> str:
 
 
 def overview(facts: Facts) -> str:
-    tally, took = facts.tally, (facts.run or {}).get("in_all", {})
+    tally, took = facts.figures.tally, (facts.run or {}).get("in_all", {})
     models = ", ".join(f"{role} `{model}`" for role, model in facts.models.items())
     rows = [
         ("prompts", f"{tally.rows}"),

@@ -4,20 +4,24 @@ import json
 from pathlib import Path
 from typing import Any
 
-from judge.pairs import PreferencePair
+from solon.figures import Figures, figures
 from solon.folder import RunFolder, write_whole
 from solon.journal import Journal
 from solon.report.render import Facts, render
 from solon.run import stored_rows
-from solon.summary import judge_position, kept_shares, tally
 from trainer.dpo import RECORD
 from trainer.evaluate import Evaluation, collapse_warnings, load_evaluation
 
 
-def write_report(folder: RunFolder) -> Path:
-    """Makes the report anew from what lies in the folder: the journal's rows, training, evaluation."""
+def write_report(folder: RunFolder, found: Figures | None = None) -> Path:
+    """Makes the report anew from what lies in the folder: the journal's rows, training, evaluation.
+
+    Args:
+        found: the rows' figures, where they have just been counted.
+    """
     evaluation = read_evaluation(folder)
     with Journal.open(folder.journal, read_only=True) as journal:
+        found = found or figures(stored_rows(journal), folder.principles())
         facts = Facts(
             name=folder.config.name,
             constitution=Path(folder.config.constitution).stem,
@@ -26,10 +30,7 @@ def write_report(folder: RunFolder) -> Path:
                 "critic": folder.config.critic_model.model,
                 "judge": folder.config.judge.model,
             },
-            tally=tally(stored_rows(journal)),
-            position=judge_position(stored_rows(journal)),
-            kept=kept_shares(stored_rows(journal), folder.principles()),
-            example=telling_pair(journal),
+            figures=found,
             run=read_json(folder.summary),
             training=read_json(folder.policy / RECORD),
             evaluation=evaluation,
@@ -38,12 +39,6 @@ def write_report(folder: RunFolder) -> Path:
         )
     write_whole(folder.report, render(facts))
     return folder.report
-
-
-def telling_pair(journal: Journal) -> PreferencePair | None:
-    """The pair to show as an example: a chosen revision where there is one, by the widest margin, then by id."""
-    pairs = (pair for row in stored_rows(journal) for pair in row.pairs)
-    return min(pairs, key=lambda pair: (not pair.chosen.is_revision, -pair.margin, pair.id), default=None)
 
 
 def read_json(path: Path) -> Any:

@@ -5,7 +5,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -106,3 +109,54 @@ def cli(begin: Callable[..., subprocess.Popen[str]]) -> Callable[..., subprocess
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     return run
+
+
+@dataclass
+class Service:
+    """An endpoint on loopback that says what a test tells it to say."""
+
+    url: str
+    asked: list[dict[str, Any]] = field(default_factory=list)  # the bodies of all calls
+
+
+Said = tuple[int, dict[str, str], dict[str, Any]]  # status, headers, body
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Service]]:
+    """Starts a ``Service``; ``answer`` gets a call's headers and body, which is None where models are listed."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(answer: Callable[[Mapping[str, str], dict[str, Any] | None], Said]) -> Service:
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                self.say(*answer(self.headers, None))
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                service.asked.append(body)
+                self.say(*answer(self.headers, body))
+
+            def say(self, status: int, headers: dict[str, str], body: dict[str, Any]) -> None:
+                content = json.dumps(body).encode()
+                self.send_response(status)
+                for name, value in {**headers, "content-length": str(len(content))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None: ...
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        servers.append(server)
+        service = Service(f"http://127.0.0.1:{server.server_port}/v1")
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return service
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,11 @@ from generator.chat import CallFailure
 from generator.models.rambler import SCRIPTS
 SCRIPTS["refused"] = lambda request: CallFailure("", "auth", "wrong key")
 """
+
+
+def most_calls(checked: Mapping[str, Any]) -> int:
+    """How many calls a run can send, by what ``check`` said."""
+    return sum(checked[role]["calls"] for role in ("policy", "critic", "judge"))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -99,16 +104,18 @@ def test_a_run_prints_one_json_object_with_what_it_came_to(cli: Cli, write_run: 
 def test_what_check_says_can_be_sent_is_never_exceeded(write_run: WriteRun, tmp_path: Path) -> None:
     for changes in ({}, {"judge": {"principles": "all"}}, {"pairs": {"policy": "revision-vs-draft"}}):
         config = write_run({**changes, "candidates": {"rounds": 2}})
-        most = actions.check(config).data
-        sent = actions.run(config, tmp_path / f"out-{len(str(changes))}", accept_changes=False).data["calls_sent"]
-        assert 0 < sent <= most["generation_calls"] + most["judge_calls"]
+        most = actions.check(config, pilot=0, no_budget=False).data
+        sent = actions.run(config, tmp_path / f"out-{len(str(changes))}", accept_changes=False, no_budget=False).data[
+            "calls_sent"
+        ]
+        assert 0 < sent <= most_calls(most)
 
 
 def test_show_finds_a_prompt_a_candidate_a_pair_and_a_call_by_id_and_by_its_beginning(
     cli: Cli, write_run: WriteRun, tmp_path: Path
 ) -> None:
     out = tmp_path / "runs/demo"
-    actions.run(write_run(), out, accept_changes=False)
+    actions.run(write_run(), out, accept_changes=False, no_budget=False)
     row = json.loads(cli("show", "prompt-3", "--json").stdout)["rows"][0]
     revision = next(c for c in row["made"]["candidates"] if c["revises"])
     pair = row["pairs"][0]["id"]
@@ -135,7 +142,7 @@ def test_show_finds_a_prompt_a_candidate_a_pair_and_a_call_by_id_and_by_its_begi
 def test_a_prompt_is_shown_by_any_id_that_its_author_gave_it(write_run: WriteRun, tmp_path: Path) -> None:
     ids = ["7", "größe-1", 'say "hi"']
     config = write_run(prompts=[{"prompt": f"Why is {n} here?", "id": name} for n, name in enumerate(ids)])
-    actions.run(config, tmp_path / "out", accept_changes=False)
+    actions.run(config, tmp_path / "out", accept_changes=False, no_budget=False)
     for name in ids:
         assert f"PROMPT {name}\n" in actions.show(name, tmp_path / "out").text
     for name in ("ab", "8", "größe-2", 'say "ho"'):
@@ -182,7 +189,7 @@ BAD_INPUT: dict[str, tuple[dict[str, Any], str]] = {
     "no such script": ({"changes": {"judge": {"model": "ramblr"}}}, "model 'ramblr': no such script: use rambler"),
     "key not set": (
         {"changes": {"critic": {"backend": "openai", "model": "m", "api_key_env": "SOLON_TEST_NO_KEY"}}},
-        "api_key_env 'SOLON_TEST_NO_KEY': that variable is not set",
+        "api_key_env: the variable that it names is not set: export it",
     ),
 }  # fmt: skip
 
@@ -195,7 +202,7 @@ def test_bad_input_ends_with_2_and_one_line_and_creates_nothing(
     config = write_run(**files)
     before = contents(tmp_path)
     with pytest.raises(InputError, match=message):
-        actions.check(config)
+        actions.check(config, pilot=0, no_budget=False)
     said = cli("run", config)
     assert said.returncode == 2, said.stderr
     assert re.fullmatch(rf"error: .*{message}.*\n", said.stderr), said.stderr
@@ -288,13 +295,15 @@ def test_what_an_endpoint_says_of_an_error_stays_one_plain_line(cli: Cli, write_
     script = REFUSED_KEY.replace("wrong key", r"\x1b[31mred\n\nTraceback")
     said = cli("run", write_run({"policy": {"model": "refused"}}), script=script)
     assert said.returncode == 1
-    assert said.stderr == "error: scripted:refused: auth: \\x1b[31mred  Traceback\n"
+    assert said.stderr == (
+        "error: scripted:refused: auth: \\x1b[31mred  Traceback: correct the key or its rights, then run again\n"
+    )
 
 
 def test_show_asks_for_the_run_where_there_are_several(cli: Cli, write_run: WriteRun, tmp_path: Path) -> None:
     assert "there is no run under runs/" in cli("show", "prompt-1").stderr
     for name in ("one", "two"):
-        actions.run(write_run({"name": name}), tmp_path / "runs" / name, accept_changes=False)
+        actions.run(write_run({"name": name}), tmp_path / "runs" / name, accept_changes=False, no_budget=False)
     said = cli("show", "prompt-1")
     assert said.returncode == 2
     assert "there are 2 runs" in said.stderr
@@ -306,7 +315,7 @@ def test_a_refused_key_ends_the_run_with_1_after_one_request(cli: Cli, write_run
     script = REFUSED_KEY.replace("lambda request:", "lambda request: print('asked') or")
     said = cli("run", config, script=script)
     assert said.returncode == 1
-    assert re.fullmatch(r"error: scripted:refused: auth: wrong key\n", said.stderr)
+    assert re.fullmatch(r"error: scripted:refused: auth: wrong key: correct the key or its rights.*\n", said.stderr)
     assert said.stdout == "asked\n"
 
 

@@ -30,7 +30,8 @@ model = "other"
 DECIDES = {
     "seed",
     *(f"{role}.{key}" for role in ("policy", "critic") for key in ("backend", "model", "temperature", "max_tokens")),
-    *(f"judge.{key}" for key in ("backend", "model", "mode", "principles", "share")),
+    *(f"{role}.extra" for role in ("policy", "critic", "judge")),
+    *(f"judge.{key}" for key in ("backend", "model", "mode", "principles", "share", "verdict_tokens")),
     "candidates.completions",
     "candidates.rounds",
     "pairs.policy",
@@ -42,8 +43,10 @@ DECIDES_NOTHING = {
     "constitution",  # data, as the prompts are: edits are taken up call by call
     "prompts.files",
     *(f"{role}.{key}" for role in ("policy", "critic", "judge") for key in ("base_url", "api_key_env", "latency")),
-    "limits.in_flight",
-    "limits.deadline",
+    *(f"{role}.{key}" for role in ("policy", "critic", "judge") for key in ("batch", "serve")),
+    *(f"limits.{key}" for key in ("in_flight", "deadline", "idle", "requests_per_minute", "tokens_per_minute")),
+    *(f"budget.{key}" for key in ("usd", "tokens", "prices")),
+    *(f"batch.{key}" for key in ("wait", "poll")),
     "export.test_share",
     *(f"dpo.{key}" for key in ("base", "beta", "learning_rate", "epochs", "batch_size", "gradient_accumulation")),
     *(f"dpo.{key}" for key in ("bf16", "max_length", "train_embeddings")),
@@ -79,8 +82,12 @@ def another(value: Any) -> Any:
             return 77
         case str():
             return f"{value}-changed"
+        case dict():
+            return {**value, "changed": 1}
         case tuple():
             return (*value, "changed")
+        case bool():
+            return not value
         case _:
             return value + 0.25
 

@@ -24,7 +24,7 @@ def export(write_run: WriteRun, tmp_path: Path) -> Callable[..., Path]:
 
     def make(changes: dict[str, Any] | None = None, **files: Any) -> Path:
         config, out = write_run(changes or {}, **files), tmp_path / "run"
-        actions.run(config, out, accept_changes=True)
+        actions.run(config, out, accept_changes=True, no_budget=False)
         actions.export(out, "trl", None)
         return out / "export"
 
@@ -144,7 +144,7 @@ def test_an_export_elsewhere_under_other_settings_differs_only_as_they_say(
 
 def test_a_run_without_pairs_exports_nothing(write_run: WriteRun, tmp_path: Path) -> None:
     config = write_run({"candidates": {"completions": 1, "rounds": 0}})
-    actions.run(config, tmp_path / "run", accept_changes=False)
+    actions.run(config, tmp_path / "run", accept_changes=False, no_budget=False)
     with pytest.raises(InputError, match="has no preference pairs"):
         actions.export(tmp_path / "run", "trl", None)
     assert not (tmp_path / "run" / "export").exists()

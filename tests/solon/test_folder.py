@@ -30,7 +30,7 @@ def test_a_run_folder_is_opened_by_itself_or_by_its_run_toml(write_run: WriteRun
     with contextlib.chdir(tmp_path):
         with pytest.raises(InputError, match=r"no run of .* has begun there: solon run"):
             open_folder(config)
-        actions.run(config, None, accept_changes=False)
+        actions.run(config, None, accept_changes=False, no_budget=False)
         by_config, by_folder = open_folder(config), open_folder(Path("runs/demo"))
         used = by_folder.principles()
     assert by_config.path == by_folder.path

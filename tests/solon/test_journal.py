@@ -16,21 +16,26 @@ from sqlalchemy.pool import Pool
 
 import solon.journal
 from constitution.errors import InputError, StorageError
-from solon.journal import BODIES_AT_ONCE, Journal
+from generator.chat import Usage
+from solon.journal import BODIES_AT_ONCE, SCHEMA, Journal, Receipt, Spent
 
 ROOT = Path(solon.journal.__file__).parents[1]
 SETTINGS = ("journal_mode", "synchronous")
+NONE = Receipt("", Usage())
 
 RECORD_UNTIL_KILLED = """
 import asyncio, hashlib, sys
 from itertools import count
 from pathlib import Path
-from solon.journal import Journal
+from generator.chat import Usage
+from solon.journal import Journal, Receipt
+
+NONE = Receipt("", Usage())
 
 async def worker(journal, numbers):
     for number in numbers:
         key = hashlib.sha256(f"{sys.argv[2]} {number}".encode()).hexdigest()
-        await journal.record(key, "m", b"{}", key.encode() * 20)
+        await journal.record(key, "m", b"{}", key.encode() * 20, NONE)
         sys.stdout.write(key + "\\n")
         sys.stdout.flush()
 
@@ -58,7 +63,7 @@ def journal(path: Path) -> Iterator[Journal]:
 
 
 async def test_a_recorded_reply_is_found_and_any_other_key_is_not(journal: Journal) -> None:
-    await journal.record(key(1), "m", b"{}", b"reply")
+    await journal.record(key(1), "m", b"{}", b"reply", NONE)
     assert await journal.find(key(1)) == b"reply"
     assert await journal.find(key(2)) is None
     assert await journal.find(key(1)[:15] + "0" * 49) is None  # shares the 60 bits kept in memory
@@ -66,14 +71,14 @@ async def test_a_recorded_reply_is_found_and_any_other_key_is_not(journal: Journ
 
 async def test_a_recorded_reply_is_found_after_opening_again(path: Path) -> None:
     with Journal.open(path) as first:
-        await first.record(key(1), "m", b"{}", b"reply")
+        await first.record(key(1), "m", b"{}", b"reply", NONE)
     with Journal.open(path) as second:
         assert await second.find(key(1)) == b"reply"
 
 
 async def test_the_first_reply_recorded_for_a_key_is_kept(journal: Journal) -> None:
-    await asyncio.gather(*(journal.record(key(1), "m", b"{}", b"%d" % n) for n in range(10)))
-    await journal.record(key(1), "m", b"{}", b"later")
+    await asyncio.gather(*(journal.record(key(1), "m", b"{}", b"%d" % n, NONE) for n in range(10)))
+    await journal.record(key(1), "m", b"{}", b"later", NONE)
     assert await journal.find(key(1)) == b"0"
     assert len(journal.call("")) == 1
 
@@ -85,7 +90,7 @@ async def test_the_first_reply_recorded_for_a_key_is_kept(journal: Journal) -> N
 )
 async def test_every_byte_of_a_reply_survives(path: Path, reply: bytes) -> None:
     with Journal.open(path) as journal:
-        await journal.record(key(1), "m", reply, reply)
+        await journal.record(key(1), "m", reply, reply, NONE)
     with Journal.open(path) as journal:
         assert await journal.find(key(1)) == reply
         assert journal.call(key(1))[0].request == reply
@@ -96,7 +101,7 @@ async def test_256_writers_at_once_lose_nothing(journal: Journal) -> None:
 
     async def writer() -> None:
         for number in numbers:
-            await journal.record(key(number), "m", b"{}", b"%d" % number)
+            await journal.record(key(number), "m", b"{}", b"%d" % number, NONE)
             assert await journal.find(key(number)) == b"%d" % number
 
     await asyncio.gather(*(writer() for _ in range(256)))
@@ -112,7 +117,7 @@ async def test_records_that_wait_together_share_a_commit_that_is_synced(journal:
 
     event.listen(Engine, "commit", committing)
     try:
-        await asyncio.gather(*(journal.record(key(n), "m", b"{}", b"x" * 2000) for n in range(256)))
+        await asyncio.gather(*(journal.record(key(n), "m", b"{}", b"x" * 2000, NONE) for n in range(256)))
     finally:
         event.remove(Engine, "commit", committing)
     assert 1 <= len(commits) <= 16
@@ -120,7 +125,7 @@ async def test_records_that_wait_together_share_a_commit_that_is_synced(journal:
 
 
 async def test_a_cancelled_waiter_cancels_nobody_else(journal: Journal) -> None:
-    waiters = [asyncio.create_task(journal.record(key(n), "m", b"{}", b"r")) for n in range(64)]
+    waiters = [asyncio.create_task(journal.record(key(n), "m", b"{}", b"r", NONE)) for n in range(64)]
     await asyncio.sleep(0)
     waiters[7].cancel()
     done = await asyncio.gather(*waiters, return_exceptions=True)
@@ -148,11 +153,11 @@ def test_every_acknowledged_record_survives_kill_9(path: Path) -> None:
 
 async def test_reading_only_takes_no_writes(path: Path) -> None:
     with Journal.open(path) as journal:
-        await journal.record(key(1), "m", b"{}", b"reply")
+        await journal.record(key(1), "m", b"{}", b"reply", NONE)
     with Journal.open(path, read_only=True) as reader:
         assert await reader.find(key(1)) == b"reply"
         with pytest.raises(StorageError, match="reading only"):
-            await reader.record(key(2), "m", b"{}", b"")
+            await reader.record(key(2), "m", b"{}", b"", NONE)
         with pytest.raises(StorageError, match="reading only"):
             reader.set_note("a", "b")
 
@@ -165,7 +170,7 @@ def test_reading_only_creates_no_journal(tmp_path: Path) -> None:
 
 async def test_a_reader_sees_what_is_recorded_after_it_opened(journal: Journal, path: Path) -> None:
     with Journal.open(path, read_only=True) as reader:
-        await journal.record(key(1), "m", b"{}", b"reply")
+        await journal.record(key(1), "m", b"{}", b"reply", NONE)
         assert await reader.find(key(1)) == b"reply"
 
 
@@ -202,11 +207,54 @@ def test_another_programs_database_is_refused_and_left_alone(path: Path, table: 
     assert path.read_bytes() == before
 
 
-def test_a_journal_of_a_newer_schema_is_refused(path: Path) -> None:
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_journal_of_a_newer_schema_is_refused(path: Path, read_only: bool) -> None:
     with Journal.open(path) as journal:
-        journal.set_note("schema", "2")
-    with pytest.raises(InputError, match="newer than 1: upgrade Solon"):
-        Journal.open(path)
+        journal.set_note("schema", str(SCHEMA + 1))
+    with pytest.raises(InputError, match=rf"its schema {SCHEMA + 1} is newer than {SCHEMA}: upgrade Solon") as refusal:
+        Journal.open(path, read_only=read_only)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_journal_of_the_first_schema_is_told_to_be_old_and_left_alone(path: Path, read_only: bool) -> None:
+    with sqlite3.connect(path) as old:
+        old.execute("CREATE TABLE calls (key TEXT PRIMARY KEY, model TEXT, request BLOB, reply BLOB)")
+        old.execute("CREATE TABLE rows (prompt TEXT PRIMARY KEY, recipe TEXT, body BLOB)")
+        old.execute("CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT)")
+        old.execute("INSERT INTO notes VALUES ('schema', '1')")
+    old.close()
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"journal\.db: an older Solon wrote it: begin the run anew in another folder"):
+        Journal.open(path, read_only=read_only)
+    assert path.read_bytes() == before
+
+
+async def test_receipts_are_kept_with_their_calls_and_added_up_by_who_was_asked_who_answered_and_how(
+    path: Path,
+) -> None:
+    calls = [
+        ("m", Receipt("m-1", Usage(10, 5, 4, 3))),
+        ("m", Receipt("m-1", Usage(1, 2, 0, 0))),
+        ("m", Receipt("m-1", Usage(7, 7, 0, 0), batch=True)),
+        ("m", Receipt("m-2", Usage(100, 1, 0, 0))),
+        ("n", Receipt("", Usage())),
+    ]
+    with Journal.open(path) as journal:
+        for n, (model, receipt) in enumerate(calls):
+            await journal.record(key(n), model, b"{}", b"r", receipt)
+        await journal.record(key(0), "m", b"{}", b"again", Receipt("m-1", Usage(999, 999)))  # not the one that is kept
+    with Journal.open(path, read_only=True) as journal:
+        assert journal.spent() == (
+            Spent("m", Receipt("m-1", Usage(11, 7, 4, 3)), 2),
+            Spent("m", Receipt("m-1", Usage(7, 7), batch=True), 1),
+            Spent("m", Receipt("m-2", Usage(100, 1)), 1),
+            Spent("n", Receipt("", Usage()), 1),
+        )
+        assert [call.receipt for n in range(5) for call in journal.call(key(n))] == [receipt for _, receipt in calls]
+        assert sorted(journal.receipts({key(0), key(4), key("absent")}), key=str) == sorted(
+            [calls[0], calls[4]], key=str
+        )
 
 
 def test_a_folder_that_is_not_there_is_a_storage_error(tmp_path: Path) -> None:
@@ -221,13 +269,13 @@ async def test_a_full_disk_stops_every_writer_and_leaves_the_journal_readable(pa
     event.listen(Pool, "connect", small_disk)
     try:
         with Journal.open(path) as journal:
-            await journal.record(key("before"), "m", b"{}", b"kept")
-            many = (journal.record(key(n), "m", b"{}", b"x" * 10_000) for n in range(256))
+            await journal.record(key("before"), "m", b"{}", b"kept", NONE)
+            many = (journal.record(key(n), "m", b"{}", b"x" * 10_000, NONE) for n in range(256))
             results = await asyncio.wait_for(asyncio.gather(*many, return_exceptions=True), 10)
             assert any(isinstance(result, StorageError) for result in results)
             assert all(result is None or "full: make room" in str(result) for result in results)
             with pytest.raises(StorageError, match="full: make room"):
-                await journal.record(key("after"), "m", b"{}", b"small")
+                await journal.record(key("after"), "m", b"{}", b"small", NONE)
             assert await journal.find(key("before")) == b"kept"
     finally:
         event.remove(Pool, "connect", small_disk)
@@ -235,12 +283,12 @@ async def test_a_full_disk_stops_every_writer_and_leaves_the_journal_readable(pa
         assert await journal.find(key("before")) == b"kept"
         for number, result in enumerate(results):
             assert (await journal.find(key(number)) is not None) == (result is None)
-        await journal.record(key("after"), "m", b"{}", b"small")
+        await journal.record(key("after"), "m", b"{}", b"small", NONE)
 
 
 async def test_a_closed_journal_has_committed_what_was_under_way(path: Path) -> None:
     with Journal.open(path) as journal:
-        waiter = asyncio.create_task(journal.record(key(1), "m", b"{}", b"reply"))
+        waiter = asyncio.create_task(journal.record(key(1), "m", b"{}", b"reply", NONE))
         await asyncio.sleep(0)
     await waiter
     with Journal.open(path) as journal:
@@ -249,7 +297,7 @@ async def test_a_closed_journal_has_committed_what_was_under_way(path: Path) -> 
 
 async def test_calls_are_found_by_the_start_of_their_key(journal: Journal) -> None:
     for name in ("ab" + "0" * 62, "ab" + "f" * 62, "ac" + "0" * 62):
-        await journal.record(name, "model", b"asked", name.encode())
+        await journal.record(name, "model", b"asked", name.encode(), NONE)
     assert [call.key[:3] for call in journal.call("ab")] == ["ab0", "abf"]
     (only,) = journal.call("ac")
     assert (only.model, only.request, only.reply) == ("model", b"asked", only.key.encode())
@@ -281,7 +329,7 @@ async def test_a_prompt_without_a_row_is_an_error_and_never_skipped(journal: Jou
 
 
 async def test_rows_of_other_prompts_are_forgotten_and_calls_are_not(journal: Journal) -> None:
-    await journal.record(key(1), "m", b"{}", b"reply")
+    await journal.record(key(1), "m", b"{}", b"reply", NONE)
     await asyncio.gather(*(journal.save_row(str(n), "r", b"") for n in range(50)))
     assert journal.forget_rows_except({"3", "4", "absent"}) == 48
     assert journal.recipes().keys() == {"3", "4"}
@@ -297,6 +345,12 @@ async def test_rows_are_found_by_an_id_they_contain_letter_for_letter(journal: J
     assert journal.find_rows("abcd1") == [b'{"id":"abcd1x","also":"abc_1%"}']
     assert journal.find_rows("%") != []
     assert journal.find_rows("nowhere") == []
+
+
+async def test_notes_put_at_once_leave_the_last(journal: Journal) -> None:
+    for _ in range(20):
+        await asyncio.gather(*(journal.put_note("n", str(n)) for n in range(50)))
+        assert journal.note("n") == "49"
 
 
 def test_a_note_keeps_its_last_value(journal: Journal) -> None:

@@ -18,9 +18,9 @@ from judge.judging import Judging
 from judge.pairs import PreferencePair
 from solon.cli import actions
 from solon.cli.telling import printable
+from solon.figures import Figures, Kept, Tally, figures
 from solon.pipeline import Recipe, process
 from solon.report.render import Facts, judge_section, one_line, render
-from solon.summary import Kept, Tally, judge_position
 
 HOSTILE = (
     "# A heading\n\n| a | b |\n|---|---|\n```\n</details><script>alert(1)</script> **bold** [x](http://e) ![i](j)\n"
@@ -42,16 +42,17 @@ FACTS = Facts(
     name="demo",
     constitution="c",
     models={"policy": "m", "judge": "j"},
-    tally=Tally(rows=1),
-    position=Position(0, None, None),
-    kept=(),
-    example=None,
+    figures=Figures(Tally(rows=1), Position(0, None, None), (), None),
     run=None,
     training=None,
     evaluation=None,
     warnings=(),
     files={},
 )
+
+
+def with_figures(**changes: object) -> Facts:
+    return replace(FACTS, figures=replace(FACTS.figures, **changes))
 
 
 def slot_bound(slot: str) -> ScriptedModel:
@@ -83,20 +84,21 @@ async def position_of(model: ScriptedModel, prompts: int) -> Position:
         replace(PROMPT, id=f"p{n}", messages=parse_prompt(f'{{"prompt": "Why {n}?"}}', "").messages)
         for n in range(prompts)
     ]
-    return judge_position([await process(prompt, recipe) for prompt in asked])
+    rows = [await process(prompt, recipe) for prompt in asked]
+    return figures(rows, recipe.constitution).position
 
 
 @pytest.mark.parametrize("slot", ["1", "2"])
 async def test_a_judge_that_always_picks_one_slot_is_called_unable_to_judge(slot: str) -> None:
     position = await position_of(slot_bound(slot), 25)
-    report = render(replace(FACTS, position=position))
+    report = render(with_figures(position=position))
     assert f"> **The judge model cannot judge: it picks slot {slot} in 100% of its verdicts" in report
     assert "Use a stronger model under [judge]" in report
     assert "Nothing here speaks against" not in report
 
 
 async def test_a_judge_that_sees_the_texts_is_not(tmp_path: Path) -> None:
-    report = render(replace(FACTS, position=await position_of(ScriptedModel(fair), 25)))
+    report = render(with_figures(position=await position_of(ScriptedModel(fair), 25)))
     assert "cannot judge" not in report
     assert "Nothing here speaks against this judge." in report
 
@@ -124,13 +126,13 @@ def test_a_slot_bound_judge_is_named_in_the_report_on_the_terminal_and_in_json(
 
 
 def test_model_text_stays_data_in_the_report() -> None:
-    report = render(replace(FACTS, example=pair(HOSTILE, HOSTILE[::-1])))
+    report = render(with_figures(example=pair(HOSTILE, HOSTILE[::-1])))
     shown = next(line for line in report.splitlines() if line.startswith("**Chosen:** "))
     assert shown.startswith(r"**Chosen:** \# A heading \| a \| b \|")
     for character in "`*_{}[]<>#|!~&":
         assert not re.search(rf"(?<!\\)(?:\\\\)*{re.escape(character)}", shown.removeprefix("**Chosen:**")), character
     assert not any(c for c in report if c != "\n" and not c.isprintable())
-    plain = render(replace(FACTS, example=pair("x", "y")))
+    plain = render(with_figures(example=pair("x", "y")))
     assert report.count("\n") == plain.count("\n")
     assert report.count("## ") == plain.count("## ") + shown.count("## ") * 2
 
@@ -141,24 +143,24 @@ def test_long_model_text_is_cut_and_short_text_is_whole() -> None:
 
 
 def test_a_lone_surrogate_does_not_keep_the_report_from_being_written() -> None:
-    render(replace(FACTS, example=pair("\ud800", "b"))).encode()
+    render(with_figures(example=pair("\ud800", "b"))).encode()
 
 
 def test_shares_that_have_no_data_are_shown_as_none_and_never_as_zero() -> None:
-    report = render(replace(FACTS, kept=(Kept("short", 0.25, None, 1.0, 0.0),)))
+    report = render(with_figures(kept=(Kept("short", 0.25, None, 1.0, 0.0),)))
     assert "| short | 25% | – | 100% | 0% |" in report
 
 
 def test_every_drop_and_every_missing_verdict_is_counted_in_the_report() -> None:
     tally = Tally(rows=3, drops=Counter({"tie": 2}), no_verdicts=Counter({"truncated": 5}))
-    report = render(replace(FACTS, tally=tally))
+    report = render(with_figures(tally=tally))
     assert "| tie | 2 |" in report
     assert "| no verdict: truncated | 5 |" in report
     assert "Everything became a pair." in render(FACTS)
 
 
 def test_the_report_of_a_run_says_where_everything_is(write_run: Callable[..., Path], tmp_path: Path) -> None:
-    actions.run(write_run(), tmp_path / "out", accept_changes=False)
+    actions.run(write_run(), tmp_path / "out", accept_changes=False, no_budget=False)
     report = (tmp_path / "out" / "report.md").read_text()
     for name in ("config.toml", "principles.toml", "journal.db"):
         assert f"`{tmp_path / 'out' / name}`" in report

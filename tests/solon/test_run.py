@@ -19,7 +19,7 @@ OLD, NEW = RULES[7]["rule"], "It keeps the seventh rule, which was reworded."
 
 
 def run(config: Path, out: Path, *, accept_changes: bool = False) -> Mapping[str, Any]:
-    return actions.run(config, out, accept_changes).data
+    return actions.run(config, out, accept_changes, no_budget=False).data
 
 
 def calls(out: Path) -> dict[str, RecordedCall]:

@@ -11,10 +11,10 @@ from generator.prompts import Prompt
 from judge.pairs import PreferencePair
 from judge.verdict import Judgement, NoVerdict, Verdict
 from solon.cli import actions
+from solon.figures import figures
 from solon.journal import Journal
 from solon.pipeline import Row, dump_row, load_row
 from solon.run import stored_rows
-from solon.summary import judge_position, kept_shares, tally
 
 PROMPT = Prompt("p", (Message("user", "Why?"),), ("t",))
 DRAFT = Candidate("a", "one two three", "stop", "call-a", 0, 0)
@@ -53,7 +53,7 @@ REFUSED = NoVerdict("error", "k", "context overflow: too long", "context overflo
 )
 def test_a_row_is_complete_unless_a_call_failed_in_a_way_that_may_pass(made: Row, complete: bool) -> None:
     assert made.complete is complete
-    assert tally([made]).incomplete == (not complete)
+    assert figures([made], CONSTITUTION).tally.incomplete == (not complete)
 
 
 def test_a_row_is_the_same_after_it_was_stored() -> None:
@@ -68,9 +68,8 @@ def test_a_row_is_the_same_after_it_was_stored() -> None:
 
 
 def test_the_tally_counts_verdicts_that_are_none_by_their_reason() -> None:
-    counts = tally(
-        [row(by_model(ERROR, ERROR), pairs=(PAIR,)), row(by_model(NoVerdict("refusal", "k"), Verdict(1.0, "k")))]
-    )
+    rows = [row(by_model(ERROR, ERROR), pairs=(PAIR,)), row(by_model(NoVerdict("refusal", "k"), Verdict(1.0, "k")))]
+    counts = figures(rows, CONSTITUTION).tally
     assert counts.no_verdicts == {"error": 2, "refusal": 1}
     assert (counts.rows, counts.candidates, counts.pairs, counts.orders_disagree) == (2, 4, 1, 1)
 
@@ -78,19 +77,20 @@ def test_the_tally_counts_verdicts_that_are_none_by_their_reason() -> None:
 def test_position_is_counted_over_a_models_verdicts_in_both_orders_alone() -> None:
     check = Judgement("a", "b", "short", "check", Verdict(1.0, ""), None)
     agree, disagree = by_model(Verdict(0.9, "k"), Verdict(0.2, "k")), by_model(Verdict(0.9, "k"), Verdict(0.9, "k"))
-    position = judge_position([row(check, agree), row(disagree), row(by_model(Verdict(0.9, "k"), ERROR))])
+    rows = [row(check, agree), row(disagree), row(by_model(Verdict(0.9, "k"), ERROR))]
+    position = figures(rows, CONSTITUTION).position
     assert (position.judgements, position.orders_agree, position.first_slot) == (2, 0.5, 0.75)
     assert position.warning is None  # too few to say
 
 
 def test_kept_shares_tell_drafts_from_revisions_and_pass_over_what_does_not_apply() -> None:
-    short, others = kept_shares([row(pairs=(PAIR,)), row()], CONSTITUTION)
+    short, others = figures([row(pairs=(PAIR,)), row()], CONSTITUTION).kept
     assert (short.drafts, short.revisions, short.chosen, short.rejected) == (0.0, 1.0, 1.0, 0.0)
     assert (others.drafts, others.revisions, others.chosen, others.rejected) == (None,) * 4
 
 
 def test_the_summary_counts_what_the_rows_hold(write_run: Callable[..., Path], tmp_path: Path) -> None:
-    summary = actions.run(write_run(prompts=7), tmp_path / "out", accept_changes=False).data
+    summary = actions.run(write_run(prompts=7), tmp_path / "out", accept_changes=False, no_budget=False).data
     with Journal.open(tmp_path / "out" / "journal.db", read_only=True) as journal:
         rows = list(stored_rows(journal))
         sent = len(journal.call("", limit=100_000))

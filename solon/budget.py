@@ -1,0 +1,178 @@
+"""A hard cap on what a run may cost: the worst case is put aside before a call goes out, and settled after it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Self
+
+from constitution.errors import NotFinished
+from generator.chat import ChatRequest, Usage
+from solon.prices import Price, most_prompt_tokens
+
+NANO = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Money and tokens, in whole numbers so that sums are exact."""
+
+    nanodollars: int = 0
+    tokens: int = 0
+
+    def __add__(self, other: "Amount") -> "Amount":
+        return Amount(self.nanodollars + other.nanodollars, self.tokens + other.tokens)
+
+    def __sub__(self, other: "Amount") -> "Amount":
+        return Amount(self.nanodollars - other.nanodollars, self.tokens - other.tokens)
+
+    def within(self, other: "Amount") -> bool:
+        return self.nanodollars <= other.nanodollars and self.tokens <= other.tokens
+
+    def most(self, other: "Amount") -> "Amount":
+        return Amount(max(self.nanodollars, other.nanodollars), max(self.tokens, other.tokens))
+
+    @property
+    def usd(self) -> float:
+        return self.nanodollars / NANO
+
+    def dump(self) -> str:
+        return f"{self.nanodollars} {self.tokens}"
+
+    @classmethod
+    def load(cls, text: str) -> Self:
+        return cls(*map(int, text.split()))
+
+
+NOTHING = Amount()
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """What a run may cost in all; None is no limit."""
+
+    usd: float | None = None
+    tokens: int | None = None
+
+    def holds(self, amount: Amount) -> bool:
+        money = self.usd is None or amount.nanodollars <= self.usd * NANO
+        return money and (self.tokens is None or amount.tokens <= self.tokens)
+
+    def __bool__(self) -> bool:
+        return self.usd is not None or self.tokens is not None
+
+    def __str__(self) -> str:
+        parts = [f"{self.usd:g} USD"] if self.usd is not None else []
+        parts += [f"{self.tokens:,} tokens"] if self.tokens is not None else []
+        return " or ".join(parts)
+
+
+class Budget:
+    """What was spent, what is put aside, and the cap over both.
+
+    ``spent`` begins with what recorded replies cost and with what earlier sessions may have been charged
+    without a reply to show for it. That second part is noted durably before it can come about: ``note``
+    is called, and waited for, before more is out than it was told of. So also a killed run stays within
+    its cap, at the price of counting calls that were in flight as paid.
+
+    A reply stays at risk until ``kept`` says that it is on record: between the two it is paid for, and a
+    kill would lose it.
+    """
+
+    def __init__(
+        self, cap: Cap, recorded: Amount, unaccounted: Amount, note: Callable[[Amount], Awaitable[None]]
+    ) -> None:
+        self.cap = cap
+        self.spent = recorded + unaccounted
+        self.unaccounted = unaccounted
+        self.noted = unaccounted  # what the disk holds by now
+        self.asked = unaccounted  # what it will hold when all notes are written: one after the other, so never less
+        self.note = note
+        self.held = NOTHING
+        self.at_risk = NOTHING  # what a kill would leave unaccounted for
+        self.changed = asyncio.Event()
+
+    async def reserve(self, worst: Amount, durable: bool = False) -> None:
+        """Puts ``worst`` aside, waiting for others to settle where it does not fit beside them.
+
+        Args:
+            durable: whether the call is on record even if this process is killed, as a batch's are.
+
+        Raises:
+            NotFinished: it does not fit at all.
+        """
+        while not self.cap.holds(self.spent + self.held + worst):
+            if self.held == NOTHING:
+                raise NotFinished(
+                    f"the budget of {self.cap} is reached: {self.spent.usd:.4f} USD and {self.spent.tokens:,} tokens "
+                    f"are spent, and the next call may take {worst.usd:.4f} USD and {worst.tokens:,} tokens: "
+                    "raise it and run again; nothing that was paid for is lost"
+                )
+            self.changed.clear()
+            await self.changed.wait()
+        self.held += worst
+        if not durable:
+            self.at_risk += worst
+            try:
+                await self.cover()
+            except BaseException:
+                self.settle(worst, NOTHING)
+                raise
+
+    async def cover(self) -> None:
+        """Notes what may be lost before it can be: in leaps, so that it is seldom."""
+        exposed = self.unaccounted + self.at_risk
+        if not exposed.within(self.noted):
+            leap = self.asked = self.asked.most(exposed + self.at_risk)
+            await self.note(leap)
+            self.noted = self.noted.most(leap)
+
+    def settle(self, worst: Amount, actual: Amount | None, durable: bool = False) -> None:
+        """Takes ``worst`` back and books what the call really cost; None where only the worst is known."""
+        self.held -= worst
+        if not durable:
+            self.at_risk -= worst
+        if actual is None:
+            self.unaccounted += worst
+        elif not durable:
+            self.at_risk += actual
+        self.spent += worst if actual is None else actual
+        self.changed.set()
+
+    def kept(self, actual: Amount) -> None:
+        """The reply that was settled at ``actual`` is on record: the next session finds it there."""
+        self.at_risk -= actual
+
+    async def close(self) -> None:
+        """Notes what is unaccounted for in the end, replies among it that never came on record."""
+        lost = self.unaccounted + self.at_risk
+        if self.asked != lost:
+            await self.note(lost)
+
+
+class ModelPurse:
+    """A model's way into the budget; one without a price costs tokens alone."""
+
+    def __init__(self, budget: Budget, price: Price | None, batch: bool) -> None:
+        self.budget = budget
+        self.price = price
+        self.batch = batch
+
+    async def reserve(self, request: ChatRequest) -> None:
+        await self.budget.reserve(self.worst(request), durable=self.batch)
+
+    def settle(self, request: ChatRequest, usage: Usage | None) -> None:
+        actual = None if usage is None else amount_of(usage, self.price, self.batch)
+        self.budget.settle(self.worst(request), actual, durable=self.batch)
+
+    def kept(self, usage: Usage) -> None:
+        """The reply that was settled with ``usage`` is on record."""
+        if not self.batch:
+            self.budget.kept(amount_of(usage, self.price))
+
+    def worst(self, request: ChatRequest) -> Amount:
+        money = self.price.at_most(request, self.batch) if self.price else 0
+        return Amount(money, most_prompt_tokens(request) + request.max_tokens)
+
+
+def amount_of(usage: Usage, price: Price | None, batch: bool = False) -> Amount:
+    return Amount(price.of(usage, batch) if price else 0, usage.prompt + usage.completion)
