@@ -16,7 +16,6 @@ from generator.respond import draft_request
 from generator.revise import revision_call
 from generator.sampling import Sampling
 
-
 WHY_EMPTY: dict[Finish, str] = {
     "stop": "empty completion",
     "length": "no text within max_tokens",  # a reasoning model can use them all up unseen

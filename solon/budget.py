@@ -1,6 +1,7 @@
 """A hard cap on what a run may cost: the worst case is put aside before a call goes out, and settled after it."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Self
@@ -89,7 +90,7 @@ class Budget:
         self.note = note
         self.held = NOTHING
         self.at_risk = NOTHING  # what a kill would leave unaccounted for
-        self.changed = asyncio.Event()
+        self.line: deque[tuple[Amount, asyncio.Future[None]]] = deque()  # calls that do not fit yet
 
     async def reserve(self, worst: Amount, durable: bool = False) -> None:
         """Puts ``worst`` aside, waiting for others to settle where it does not fit beside them.
@@ -100,16 +101,12 @@ class Budget:
         Raises:
             NotFinished: it does not fit at all.
         """
-        while not self.cap.holds(self.spent + self.held + worst):
-            if self.held == NOTHING:
-                raise NotFinished(
-                    f"the budget of {self.cap} is reached: {self.spent.usd:.4f} USD and {self.spent.tokens:,} tokens "
-                    f"are spent, and the next call may take {worst.usd:.4f} USD and {worst.tokens:,} tokens: "
-                    "raise it and run again; nothing that was paid for is lost"
-                )
-            self.changed.clear()
-            await self.changed.wait()
-        self.held += worst
+        if self.fits(worst) and not self.line:
+            self.held += worst
+        elif self.held == NOTHING:
+            raise self.reached(worst)
+        else:
+            await self.stand_in_line(worst)
         if not durable:
             self.at_risk += worst
             try:
@@ -117,6 +114,42 @@ class Budget:
             except BaseException:
                 self.settle(worst, NOTHING)
                 raise
+
+    def fits(self, worst: Amount) -> bool:
+        return self.cap.holds(self.spent + self.held + worst)
+
+    def reached(self, worst: Amount) -> NotFinished:
+        return NotFinished(
+            f"the budget of {self.cap} is reached: {self.spent.usd:.4f} USD and {self.spent.tokens:,} tokens "
+            f"are spent, and the next call may take {worst.usd:.4f} USD and {worst.tokens:,} tokens: "
+            "raise it and run again; nothing that was paid for is lost"
+        )
+
+    async def stand_in_line(self, worst: Amount) -> None:
+        """Returns with ``worst`` put aside, in the order in which calls came."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.line.append((worst, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self.held -= worst
+                self.advance()
+            raise
+
+    def advance(self) -> None:
+        """Lets through who is first in line and fits; whoever does not fit beside nothing never will."""
+        while self.line:
+            worst, turn = self.line[0]
+            if not turn.done():
+                if self.fits(worst):
+                    self.held += worst
+                    turn.set_result(None)
+                elif self.held == NOTHING:
+                    turn.set_exception(self.reached(worst))
+                else:
+                    return
+            self.line.popleft()
 
     async def cover(self) -> None:
         """Notes what may be lost before it can be: in leaps, so that it is seldom."""
@@ -136,7 +169,7 @@ class Budget:
         elif not durable:
             self.at_risk += actual
         self.spent += worst if actual is None else actual
-        self.changed.set()
+        self.advance()
 
     def kept(self, actual: Amount) -> None:
         """The reply that was settled at ``actual`` is on record: the next session finds it there."""

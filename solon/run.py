@@ -66,6 +66,7 @@ class Run:
         self.done = len(self.wanted) - len(self.pending)
         self.began = time.monotonic()
         self.figures = FigureCount(constitution)
+        self.supply: Supply | None = None
 
     async def carry_out(self) -> Outcome:
         """Every pending prompt once. An error that stops the run is raised after what was in flight is recorded."""
@@ -73,6 +74,7 @@ class Run:
         told: tuple[str, ...] = ()
         if self.pending:
             async with Supply(self.folder, self.journal, self.gate, self.meter) as supply:
+                self.supply = supply
                 recipe = self.recipe(supply)
                 with showing(self.folder.config.name, len(self.wanted), self.done) as reporter:
                     try:
@@ -144,8 +146,10 @@ class Run:
         tokens = meter.prompt_tokens + meter.completion_tokens
         cost = f", {meter.nanodollars / NANO:.4f} USD" if meter.nanodollars else ""
         failed = f", {meter.failures.total()} failed" if meter.failures else ""
+        waiting = self.supply.in_batches if self.supply else 0
+        batches = f", {waiting} in batches" if waiting else ""
         return (
-            f"{meter.sent} calls ({rate:.1f}/s), {meter.reused} reused{failed}, {tokens:,} tokens{cost}, "
+            f"{meter.sent} calls ({rate:.1f}/s), {meter.reused} reused{failed}{batches}, {tokens:,} tokens{cost}, "
             f"{tally.pairs} pairs, {tally.drops.total()} drops"
         )
 
@@ -161,7 +165,9 @@ class Run:
             if self.gate.shut:
                 os._exit(130)
             self.gate.shut_down()
-            reporter.note(f"finishing {len(self.gate.out)} calls in flight; Ctrl-C again stops now")
+            left = self.supply.in_batches if self.supply else 0
+            batches = f", leaving {left} in batches where they are" if left else ""
+            reporter.note(f"finishing {len(self.gate.out) - left} calls in flight{batches}; Ctrl-C again stops now")
 
         loop.add_signal_handler(signal.SIGINT, on_interrupt)
         try:

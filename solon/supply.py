@@ -95,7 +95,7 @@ class Supply:
 
         if self.batching is None:
             times = self.folder.config.batch
-            self.batching = Batching(self.journal, Times(wait=times.wait, poll=times.poll))
+            self.batching = Batching(self.journal, Times(wait=times.wait, poll=times.poll), lambda: len(self.gate.out))
         return BatchedBackend(backend, transport_of(backend), self.batching, self.door(endpoint).closed, purse)
 
     def door(self, endpoint: Endpoint) -> Door:
@@ -110,6 +110,11 @@ class Supply:
             self.gate.doors.append(door)
             self.doors[endpoint.address] = door
         return self.doors[endpoint.address]
+
+    @property
+    def in_batches(self) -> int:
+        """Calls that lie in batches at a service."""
+        return self.batching.under_way if self.batching else 0
 
     def told(self) -> tuple[str, ...]:
         """What turned out about the models that a person should know."""

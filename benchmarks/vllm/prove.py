@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import math
+import os
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from pathlib import Path
 from constitution.files import find, load
 from generator.chat import Backend, CallFailure, ChatReply, ChatRequest, Outcome, call_key, sampling_seed
 from generator.models.openai import OpenAIBackend
-from generator.models.vllm import VllmBackend, engine_settings
+from generator.models.vllm import QUIET, VllmBackend, engine_settings
 from generator.models.vllm_server import VllmServer
 from generator.models.weights import folder_identity
 from generator.prompts import Prompt
@@ -148,8 +149,17 @@ PARTS: dict[str, Callable[[str, Sequence[Prompt]], dict[str, object] | Awaitable
 
 def run_part(part: str, model: str, count: int) -> dict[str, object]:
     """What the part printed on its last line, from a process of its own."""
-    command = [sys.executable, __file__, model, "--prompts", str(count), "--part", part]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
+    command = [
+        sys.executable,
+        str(Path(__file__).resolve()),
+        str(Path(model).resolve()),
+        "--prompts",
+        str(count),
+        "--part",
+        part,
+    ]
+    environment = QUIET | dict(os.environ)  # vLLM alone would log to where the figures are told
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT, env=environment)
     told: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return told
 

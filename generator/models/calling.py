@@ -9,7 +9,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random
 
 from constitution.errors import InputError, SolonError
 from generator.chat import WORTH_RETRYING, Backend, CallFailure, ChatReply, ChatRequest, Outcome, Usage
-from generator.models.door import Closed, Door, Ticket
+from generator.models.door import LONGEST_WAIT, Closed, Door, Ticket
 
 CHARACTERS_PER_TOKEN = 4  # a rule of thumb for English; a real count needs the model's tokenizer
 
@@ -21,7 +21,6 @@ class Patience:
     attempts: int = 8
     empty_attempts: int = 3  # a model that has nothing to say says it again, at a price
     longest_pause: float = 20.0  # seconds between two tries, drawn with full jitter below a doubling bound
-    longest_wait: float = 60.0  # seconds that an endpoint can ask for
 
 
 PATIENT = Patience()
@@ -162,7 +161,7 @@ class Tries:
         jitter = wait_random_exponential(multiplier=0.5, max=patience.longest_pause)
 
         def pause(state: RetryCallState) -> float:
-            asked = min((self.last and self.last.wait) or 0.0, patience.longest_wait)
+            asked = min((self.last and self.last.wait) or 0.0, LONGEST_WAIT)
             return max(jitter(state), asked + random.uniform(0, asked / 10))
 
         async def sleep(seconds: float) -> None:

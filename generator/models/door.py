@@ -17,6 +17,7 @@ IN_TROUBLE: frozenset[FailureReason] = SLOW_DOWN | {"server error", "connection"
 SAYS_NOTHING: frozenset[FailureReason] = STOPS_THE_RUN | {"unsupported"}  # of whether the endpoint is well
 CUT = 0.7  # what is left of the calls at once when the endpoint asks to slow down
 FAILURES_IN_A_ROW = 20  # that open the circuit; by chance alone, at one failure in three, once in three billion
+LONGEST_WAIT = 60.0  # seconds that an endpoint can ask for
 FIRST_PROBE, LONGEST_BETWEEN_PROBES = 1.0, 30.0  # seconds
 
 
@@ -37,6 +38,10 @@ class Pace:
         begins = max(now, self.free_at)
         self.free_at = begins + max(self.a_request, tokens * self.a_token)
         return begins - now
+
+    def hold_until(self, then: float) -> None:
+        """Nobody takes a turn before ``then``."""
+        self.free_at = max(self.free_at, then)
 
 
 @dataclass(slots=True)
@@ -168,6 +173,8 @@ class Door:
             self.limit = self.slow_start_below = max(1.0, self.limit * CUT)
             self.cut_from = self.entered + 1
         now = clock()
+        if failure.reason in SLOW_DOWN and failure.wait:
+            self.pacing.hold_until(now + min(failure.wait, LONGEST_WAIT))  # it speaks for all calls, not for one
         if self.broken_since is None and self.failures >= FAILURES_IN_A_ROW:
             self.broken_since, self.next_probe = now, now + self.between_probes
             self.probes_from = self.entered + 1

@@ -62,7 +62,8 @@ class Wire:
         said = {**sdk.default_headers, **sdk.auth_headers}
         self.headers = {name: value for name, value in said.items() if isinstance(value, str)}
         self.proxy = proxy_for(self.url)
-        self.secret = secret.encode() if len(secret) >= SHORTEST_SECRET else None
+        spellings = {secret, secret.replace("/", "\\/")} if len(secret) >= SHORTEST_SECRET else ()
+        self.secrets = tuple(spelling.encode() for spelling in spellings)  # as JSON may escape it, too
         self.timeout = aiohttp.ClientTimeout(
             total=None, connect=None, sock_connect=min(idle, CONNECT_WITHIN), sock_read=idle
         )
@@ -91,7 +92,10 @@ class Wire:
         return self.session
 
     def without_secret(self, body: bytes) -> bytes:
-        return body.replace(self.secret, b"[API key]") if self.secret and self.secret in body else body
+        for secret in self.secrets:
+            if secret in body:
+                body = body.replace(secret, b"[API key]")
+        return body
 
     async def close(self) -> None:
         if self.session is not None:

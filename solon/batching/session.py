@@ -104,7 +104,7 @@ class Batching:
         out: how many calls are out in all, those of models without batches among them.
     """
 
-    def __init__(self, journal: BatchLedger, times: Times, out: Callable[[], int]) -> None:
+    def __init__(self, journal: BatchLedger, times: Times, out: Callable[[], int] = lambda: 0) -> None:
         self.journal = journal
         self.times = times
         self.out = out
@@ -178,12 +178,21 @@ class Batching:
         late = time.monotonic() >= self.came_back + self.times.wait
         return late and all(s.idle and all(b.checked for b in s.followed) for s in self.senders)
 
+    @property
+    def followed(self) -> list[Batch]:
+        return [batch for sender in self.senders for batch in sender.followed]
+
+    @property
+    def under_way(self) -> int:
+        """Calls whose replies are still to come from the service."""
+        return sum(len(batch.keys) for batch in self.followed)
+
     def leave(self) -> None:
-        batches = [batch for sender in self.senders for batch in sender.followed]
+        batches = self.followed
         if not batches:
             return
         since = min(batch.created for batch in batches).replace("T", " ").replace("+00:00", " UTC")
-        requests, several = sum(len(batch.keys) for batch in batches), len(batches) > 1
+        requests, several = self.under_way, len(batches) > 1
         self.left = (
             f"{requests:,} request{' is' if requests == 1 else 's are'} in {len(batches)} batch{'es' * several} "
             f"at the service since {since}: run again to pick {'it' if requests == 1 else 'them'} up"

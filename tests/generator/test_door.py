@@ -2,6 +2,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -223,6 +224,27 @@ def test_failures_open_the_circuit_only_in_a_row(simulate: Simulate) -> None:
         return before, door.broken_since is None
 
     assert simulate(main()) == (True, False)
+
+
+def test_an_endpoint_that_asks_one_call_to_wait_gets_no_other_meanwhile(simulate: Simulate) -> None:
+    async def main() -> list[float]:
+        door = await opened(4)
+        await call(door, replace(BUSY, wait=7.0))
+        came_back = now()
+        return [began - came_back for began in await calls(door, [None] * 3)]
+
+    assert simulate(main()) == pytest.approx([7, 8, 9], abs=1.1)
+
+
+@pytest.mark.parametrize("wait", [61.0, 1e9, float("inf")])
+def test_an_absurd_wish_to_wait_holds_nobody_for_longer_than_a_minute(simulate: Simulate, wait: float) -> None:
+    async def main() -> float:
+        door = await opened(4)
+        await call(door, replace(BUSY, wait=wait))
+        came_back = now()
+        return await call(door) - came_back
+
+    assert simulate(main()) == pytest.approx(60)
 
 
 def test_an_endpoint_that_only_asks_to_slow_down_is_not_taken_for_broken(simulate: Simulate) -> None:

@@ -98,7 +98,6 @@ class World:
         try:
             await budget.reserve(call.worst)
         except NotFinished:
-            assert budget.held == NOTHING
             assert not budget.cap.holds(budget.spent + call.worst)
             return False
         assert budget.cap.holds(budget.spent + budget.held)

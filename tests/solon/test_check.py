@@ -19,6 +19,7 @@ from solon.prices import Price
 
 WriteRun: TypeAlias = Callable[..., Path]
 Cli: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
+BATCHED = {"backend": "openai", "base_url": "http://127.0.0.1:1/v1", "batch": True}
 JUDGED = [{"id": "direct", "rule": "It answers."}, {"id": "plain", "rule": "It uses everyday words."}]
 
 
@@ -211,7 +212,7 @@ def test_the_most_that_a_run_costs_adds_up_the_roles_at_their_prices(write_run: 
     from constitution.files import load
     from solon.inputs import read_prompts
 
-    config = load_config(file := write_run({"critic": {"model": "other"}, "judge": {"batch": True}}))
+    config = load_config(file := write_run({"critic": {"model": "other"}, "judge": BATCHED}))
     constitution = load(file.parent / "principles.toml")
     most = estimate(config, constitution, read_prompts(("prompts.jsonl",), file.parent, "here"))
     rambler, other = Price(2.0, 8.0, batch=0.5), Price(1.0, 4.0)
