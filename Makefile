@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DEMO := runs/plain-speaking
 CONFIG := examples/plain-speaking/run.toml
 
-.PHONY: help install demo test test-vllm check format clean
+.PHONY: help install demo test test-vllm check bench format clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
@@ -55,6 +55,13 @@ check: install  ## what CI checks: format, lint, types, import layers, and that 
 	@$(BIN)/mypy
 	@told=$$($(BIN)/lint-imports) || { echo "$$told"; exit 1; }
 	@$(BIN)/python -m pytest --no-header tests/test_packages.py
+
+bench: install  ## speed and reliability: the figures of docs/reliability.md (about 30 minutes, alone on the machine)
+	@$(BIN)/python benchmarks/throughput.py
+	@$(BIN)/python benchmarks/faults.py
+	@$(BIN)/python benchmarks/stops.py
+	@$(BIN)/python benchmarks/kills.py
+	@$(BIN)/python benchmarks/kills.py --batch
 
 format:  ## let ruff mend what it can
 	@$(BIN)/ruff format .

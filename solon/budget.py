@@ -58,6 +58,11 @@ class Cap:
         money = self.usd is None or amount.nanodollars <= self.usd * NANO
         return money and (self.tokens is None or amount.tokens <= self.tokens)
 
+    def clip(self, amount: Amount) -> Amount:
+        """``amount``, but no more of it than the cap allows."""
+        money = amount.nanodollars if self.usd is None else min(amount.nanodollars, int(self.usd * NANO))
+        return Amount(money, amount.tokens if self.tokens is None else min(amount.tokens, self.tokens))
+
     def __bool__(self) -> bool:
         return self.usd is not None or self.tokens is not None
 
@@ -119,9 +124,12 @@ class Budget:
         return self.cap.holds(self.spent + self.held + worst)
 
     def reached(self, worst: Amount) -> NotFinished:
+        lost = self.unaccounted
+        cut_off = f" ({lost.usd:.4f} USD and {lost.tokens:,} tokens of it perhaps, by calls that were cut off)"
         return NotFinished(
             f"the budget of {self.cap} is reached: {self.spent.usd:.4f} USD and {self.spent.tokens:,} tokens "
-            f"are spent, and the next call may take {worst.usd:.4f} USD and {worst.tokens:,} tokens: "
+            f"are spent{cut_off if lost != NOTHING else ''}, "
+            f"and the next call may take {worst.usd:.4f} USD and {worst.tokens:,} tokens: "
             "raise it and run again; nothing that was paid for is lost"
         )
 
@@ -155,7 +163,7 @@ class Budget:
         """Notes what may be lost before it can be: in leaps, so that it is seldom."""
         exposed = self.unaccounted + self.at_risk
         if not exposed.within(self.noted):
-            leap = self.asked = self.asked.most(exposed + self.at_risk)
+            leap = self.asked = self.asked.most(self.cap.clip(exposed + self.at_risk))
             await self.note(leap)
             self.noted = self.noted.most(leap)
 
