@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)  # made once: it is used often
 ID_LENGTH = 20  # hex digits, 80 bits: a million rows collide with a chance of 4e-13
 
 
@@ -12,12 +13,17 @@ def canonical_json(value: object) -> bytes:
 
     Escaping everything outside ASCII lets lone surrogates through, which UTF-8 would refuse.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return CANONICAL.encode(value).encode("ascii")
 
 
 def full_hash(value: object) -> str:
     """SHA-256 of the canonical JSON, 64 hex digits."""
-    return hashlib.sha256(canonical_json(value)).hexdigest()
+    return bytes_hash(canonical_json(value))
+
+
+def bytes_hash(content: bytes) -> str:
+    """SHA-256, 64 hex digits."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def short_id(*parts: object) -> str:

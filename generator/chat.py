@@ -7,7 +7,7 @@ bytes from reading them, so that the shell can make the bytes durable in between
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from constitution.identity import full_hash
+from constitution.identity import bytes_hash, canonical_json
 
 Role = Literal["system", "user", "assistant"]
 Finish = Literal["stop", "length", "content_filter", "refusal"]
@@ -142,9 +142,14 @@ def spelled(request: ChatRequest) -> dict[str, Any]:
     }
 
 
+def call_spelling(identity: str, request: ChatRequest) -> bytes:
+    """The call in canonical JSON: everything that decides its reply, and nothing else."""
+    return canonical_json({"model": identity, **spelled(request)})
+
+
 def call_key(identity: str, request: ChatRequest) -> str:
-    """The call's name: the hash of everything that decides its reply, and of nothing else."""
-    return full_hash({"model": identity, **spelled(request)})
+    """The call's name: the hash of its spelling, 64 hex digits."""
+    return bytes_hash(call_spelling(identity, request))
 
 
 def sampling_seed(key: str) -> int:

@@ -115,9 +115,16 @@ class _Batch:
     """Writes that share one commit."""
 
     def __init__(self) -> None:
+        self.noticed: asyncio.Future[None] | None = None  # one notice to the event loop, for all who wait there
         self.values: dict[sa.Executable, list[_Values]] = defaultdict(list)
         self.committed: Future[None] = Future()
         self.committed.set_running_or_notify_cancel()  # so one waiter's cancellation stays its own
+
+    async def durable(self) -> None:
+        """Returns once the writes are committed."""
+        if self.noticed is None:
+            self.noticed = asyncio.wrap_future(self.committed)
+        await asyncio.shield(self.noticed)  # one waiter's cancellation stays its own
 
 
 class _Writer:
@@ -132,8 +139,8 @@ class _Writer:
         self._failure: Exception | None = None
         self._last: Future[None] | None = None
 
-    def add(self, statement: sa.Executable, values: list[_Values]) -> Future[None]:
-        """Done once the values are committed. ``values`` is not empty."""
+    def add(self, statement: sa.Executable, values: list[_Values]) -> _Batch:
+        """The batch that the values are committed with. ``values`` is not empty."""
         with self._lock:
             if self._failure is not None:
                 raise StorageError(str(self._failure)) from self._failure
@@ -141,7 +148,7 @@ class _Writer:
                 self._thread.submit(self._commit)
             self._next.values[statement].extend(values)
             self._last = self._next.committed
-            return self._next.committed
+            return self._next
 
     @property
     def busy(self) -> bool:
@@ -211,7 +218,7 @@ class Journal:
             "prompt_tokens": usage.prompt, "completion_tokens": usage.completion, "cached_tokens": usage.cached,
             "stored_tokens": usage.stored, "batch": receipt.batch,
         }  # fmt: skip
-        await asyncio.wrap_future(self._write(_ADD_CALL, values))
+        await self._write(_ADD_CALL, values).durable()
 
     def call(self, key_prefix: str, limit: int = 20) -> tuple[RecordedCall, ...]:
         """The first ``limit`` recorded calls, by key, whose key starts with these hex digits."""
@@ -238,7 +245,7 @@ class Journal:
 
     async def save_row(self, prompt: str, recipe: str, body: bytes) -> None:
         """Returns once the prompt's row is on the disk, in place of any earlier one."""
-        await asyncio.wrap_future(self._write(_PUT_ROW, {"prompt": prompt, "recipe": recipe, "body": body}))
+        await self._write(_PUT_ROW, {"prompt": prompt, "recipe": recipe, "body": body}).durable()
 
     def recipes(self) -> dict[str, str]:
         """Each prompt that has a row, with the recipe it was made by."""
@@ -265,7 +272,7 @@ class Journal:
         gone = self.recipes().keys() - set(prompts)
         if gone:
             values: list[_Values] = [{"gone": prompt} for prompt in gone]
-            self._write(_DROP_ROW, *values).result()
+            self._write(_DROP_ROW, *values).committed.result()
         return len(gone)
 
     async def save_batch(self, batch: SentBatch) -> None:
@@ -274,7 +281,7 @@ class Journal:
             "name": batch.name, "model": batch.model, "id": batch.id, "state": batch.state, "created": batch.created,
             "keys": " ".join(batch.keys),
         }  # fmt: skip
-        await asyncio.wrap_future(self._write(_PUT_BATCH, values))
+        await self._write(_PUT_BATCH, values).durable()
 
     def batches(self) -> tuple[SentBatch, ...]:
         """All batches of the run, in the order in which they were sent."""
@@ -297,13 +304,13 @@ class Journal:
 
     def set_note(self, name: str, value: str) -> None:
         """Returns once the note is on the disk."""
-        self._write(_PUT_NOTE, {"name": name, "value": value}).result()
+        self._write(_PUT_NOTE, {"name": name, "value": value}).committed.result()
 
     async def put_note(self, name: str, value: str) -> None:
         """The same, without keeping other work from going on."""
-        await asyncio.wrap_future(self._write(_PUT_NOTE, {"name": name, "value": value}))
+        await self._write(_PUT_NOTE, {"name": name, "value": value}).durable()
 
-    def _write(self, statement: sa.Executable, *values: _Values) -> Future[None]:
+    def _write(self, statement: sa.Executable, *values: _Values) -> _Batch:
         if self._writer is None:
             raise StorageError(f"{self._path}: the journal is open for reading only: it takes no writes")
         return self._writer.add(statement, list(values))

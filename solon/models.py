@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from constitution.errors import InputError, ModelError, NotFinished, SolonError
-from constitution.identity import canonical_json
+from constitution.identity import bytes_hash
 from generator.chat import (
     STOPS_THE_RUN,
     Backend,
@@ -16,8 +16,7 @@ from generator.chat import (
     ChatRequest,
     Outcome,
     Usage,
-    call_key,
-    spelled,
+    call_spelling,
 )
 from generator.models.door import Door
 from solon.journal import Receipt
@@ -104,10 +103,11 @@ class JournaledModel:
         self.pending: dict[str, asyncio.Task[Outcome]] = {}
 
     async def reply(self, request: ChatRequest) -> Outcome:
-        key = call_key(self.backend.identity, request)
+        asked = call_spelling(self.backend.identity, request)
+        key = bytes_hash(asked)
         task = self.pending.get(key)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self.obtain(key, request))
+            task = asyncio.get_running_loop().create_task(self.obtain(key, request, asked))
             self.pending[key] = task
             self.gate.out.add(task)
             task.add_done_callback(lambda done: self.forget(key, done))
@@ -119,18 +119,18 @@ class JournaledModel:
         if not task.cancelled():
             task.exception()  # whoever waits for it sees it; nobody may be left
 
-    async def obtain(self, key: str, request: ChatRequest) -> Outcome:
+    async def obtain(self, key: str, request: ChatRequest, asked: bytes) -> Outcome:
         raw = await self.ledger.find(key)
         if raw is not None:
             self.meter.reused += 1
             return self.backend.read(key, request, raw)
         try:
-            return await self.pay(key, request)
+            return await self.pay(key, request, asked)
         except SolonError:
             self.gate.shut_down()  # before the next in line is let out
             raise
 
-    async def pay(self, key: str, request: ChatRequest) -> Outcome:
+    async def pay(self, key: str, request: ChatRequest, asked: bytes) -> Outcome:
         raw = await self.backend.send(key, request)
         if isinstance(raw, CallFailure):
             if raw.reason != "unsupported":  # which is asked again in words, and so no failure
@@ -140,7 +140,6 @@ class JournaledModel:
         outcome = self.backend.read(key, request, raw)
         usage = outcome.usage if isinstance(outcome, ChatReply) else Usage()
         answered_by = outcome.model if isinstance(outcome, ChatReply) else ""
-        asked = canonical_json(spelled(request))
         await self.ledger.record(key, self.backend.identity, asked, raw, Receipt(answered_by, usage, self.batch))
         if self.kept:
             self.kept(usage)

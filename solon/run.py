@@ -93,7 +93,8 @@ class Run:
 
     async def process_all(self, recipe: Recipe, reporter: Reporter) -> None:
         config = self.folder.config
-        workers = max(1, config.limits.in_flight // config.candidates.completions)
+        # Some more prompts than keep the endpoint busy: a prompt whose reply or row is being written asks nothing.
+        workers = max(1, config.limits.in_flight // config.candidates.completions + config.limits.in_flight // 4)
         if any(section.batch for section in (config.policy, config.critic_model, config.judge)):
             workers = len(self.pending)  # a batch is worth its wait only when every prompt's call is in it
         ticking = asyncio.create_task(self.tick(reporter))

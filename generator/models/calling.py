@@ -85,7 +85,7 @@ class Persistent:
 
     async def admit(self, request: ChatRequest) -> Ticket:
         """A place, then what the call may cost: nothing is put aside for calls that only wait for a place."""
-        ticket = await self.door.enter(likely_tokens(request))
+        ticket = await self.door.enter(likely_tokens(request) if self.door.pacing.a_token else 0)
         try:
             await self.purse.reserve(request)
         except BaseException:

@@ -62,8 +62,9 @@ def test_what_is_watched_ends_with_the_process_that_used_it_also_when_that_is_ki
     assert holder.stdout is not None
     grandchild = int(holder.stdout.readline())
     assert not is_gone(grandchild)
-    holder.send_signal(signal.SIGKILL)
-    holder.communicate()
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()  # the grandchild has it too, so its end would be long in coming
     assert soon(lambda: is_gone(grandchild))
 
 

@@ -2,14 +2,14 @@ import asyncio
 import json
 import subprocess
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from constitution.errors import InputError, ModelError, NotFinished
-from generator.chat import STOPS_THE_RUN, CallFailure, ChatReply, ChatRequest, Message, Usage, call_key
+from constitution.identity import bytes_hash, canonical_json
+from generator.chat import STOPS_THE_RUN, CallFailure, ChatReply, ChatRequest, Message, Usage, call_key, spelled
 from generator.models.calling import Patience, Persistent
 from generator.models.door import Closed, Door
 from generator.models.scripted import Script, ScriptedModel
@@ -75,9 +75,8 @@ async def test_a_reply_is_recorded_before_anybody_sees_it() -> None:
     key = call_key("fake", asking("hi"))
     assert isinstance(reply, ChatReply)
     assert (reply.key, reply.text) == (key, "HI")
-    asked = json.loads(json.dumps(asdict(asking("hi"))))
-    del asked["shared"]  # a hint, which decides nothing
-    assert json.loads(ledger.requests[key]) == asked
+    assert bytes_hash(ledger.requests[key]) == key  # what is on record is what the key was made of
+    assert json.loads(ledger.requests[key]) == {"model": "fake", **json.loads(canonical_json(spelled(asking("hi"))))}
     assert ledger.receipts[key] == Receipt("m", Usage(3, 2, 1))
     assert (model.meter.sent, model.meter.prompt_tokens, model.meter.completion_tokens) == (1, 3, 2)
 
