@@ -1,8 +1,10 @@
 """From a section of the configuration to a backend, or to why there is none."""
 
 import os
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from constitution.errors import InputError, ModelError
@@ -75,11 +77,23 @@ def open_vllm(endpoint: Endpoint, limits: Limits, beside: Path) -> Backend:
     if endpoint.serve:
         from generator.models.vllm_server import VllmServer
 
-        server = VllmServer.start(name)
+        server = VllmServer.start(name, as_arguments(endpoint.settings))
         return vllm_client(endpoint, name, server.url, server.key, identity, limits, server)
     from generator.models.vllm import VllmBackend
 
-    return VllmBackend(name, identity)
+    return VllmBackend(name, identity, endpoint.settings)
+
+
+def as_arguments(settings: Mapping[str, Any]) -> list[str]:
+    """An engine's settings as its server takes them: ``max_model_len = 4096`` as ``--max-model-len 4096``."""
+    arguments: list[str] = []
+    for name, value in settings.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            arguments.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            arguments += [f"--{flag}", str(value)]
+    return arguments
 
 
 def vllm_client(

@@ -42,6 +42,7 @@ class Endpoint:
     batch: bool = False  # through the service's batch API: cheaper, and within a day
     serve: bool = False  # vllm: as a server that the run starts and stops, not in this process
     extra: dict[str, Any] = field(default_factory=dict)  # more of the request's body, as the endpoint calls it
+    settings: dict[str, Any] = field(default_factory=dict)  # vllm: the engine's, where the run starts it
 
     @property
     def takes_extra(self) -> bool:
@@ -78,6 +79,7 @@ class Critic:
     batch: bool | None = None
     serve: bool | None = None
     extra: dict[str, Any] | None = None
+    settings: dict[str, Any] | None = None
     temperature: Temperature | None = None
     max_tokens: Positive | None = None
 
@@ -185,7 +187,15 @@ class RunConfig:
         given = {f.name: getattr(self.critic, f.name) for f in fields(self.critic)}
         said = {name: value for name, value in given.items() if value is not None}
         if said.keys() & {"base_url", "backend"}:
-            said = {"base_url": None, "api_key_env": None, "batch": False, "serve": False, "extra": {}, **said}
+            said = {
+                "base_url": None,
+                "api_key_env": None,
+                "batch": False,
+                "serve": False,
+                "extra": {},
+                "settings": {},
+                **said,
+            }
         return replace(self.policy, **said)
 
 
@@ -199,7 +209,7 @@ OURS = frozenset({"model", "messages", "system", "stream", "n", "seed", "tempera
 OPERATIONAL = frozenset(
     {"name", "engine", "prompts", "constitution", "limits", "budget", "batch", "export", "dpo", "evaluate"}
 )
-OPERATIONAL_KEYS = frozenset({"base_url", "api_key_env", "latency", "batch", "serve"})
+OPERATIONAL_KEYS = frozenset({"base_url", "api_key_env", "latency", "batch", "serve", "settings"})
 
 
 def load_config(path: Path) -> RunConfig:
@@ -231,6 +241,9 @@ def load_config(path: Path) -> RunConfig:
             raise InputError(
                 place, f"backend {model.backend!r} sends no request that 'extra' could be part of", "remove it"
             )
+        if model.settings and not (model.backend == "vllm" and not model.base_url):
+            place = f"{path}:{line_of(text, (section, 'settings'))}"
+            raise InputError(place, f"'{section}.settings' are a vLLM engine's, and the run starts none", "remove them")
         if model.batch and model.backend not in ("openai", "anthropic"):
             place = f"{path}:{line_of(text, (section, 'batch'))}"
             raise InputError(place, f"backend {model.backend!r} has no batches", "set batch = false")

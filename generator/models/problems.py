@@ -34,6 +34,7 @@ BY_WORDS: tuple[tuple[str, FailureReason], ...] = (
     ("maximum context length", "context overflow"),
     ("context window", "context overflow"),
     ("max_model_len", "context overflow"),
+    ("maximum model length", "context overflow"),
 )
 LONGEST_MESSAGE = 500
 

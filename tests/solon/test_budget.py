@@ -179,7 +179,8 @@ async def test_what_earlier_sessions_spent_counts_from_the_start() -> None:
     with pytest.raises(
         NotFinished,
         match=r"^the budget of 1 USD is reached: 0\.7500 USD and 20 tokens are spent "
-        r"\(0\.2500 USD and 10 tokens of it perhaps, by calls that were cut off\), and the next call may take 0\.3000 USD and 7 tokens: raise it and run again",
+        r"\(0\.2500 USD and 10 tokens of it perhaps, by calls that were cut off\),"
+        r" and the next call may take 0\.3000 USD and 7 tokens: raise it and run again",
     ):
         await budget.reserve(Amount(3 * NANO // 10, 7))  # fmt: skip
     await budget.reserve(Amount(NANO // 4, 7))

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from constitution.errors import InputError
+from solon.backends import as_arguments
 from solon.config import RunConfig, load_config, meaning
 
 GOOD = """\
@@ -43,7 +44,7 @@ DECIDES_NOTHING = {
     "constitution",  # data, as the prompts are: edits are taken up call by call
     "prompts.files",
     *(f"{role}.{key}" for role in ("policy", "critic", "judge") for key in ("base_url", "api_key_env", "latency")),
-    *(f"{role}.{key}" for role in ("policy", "critic", "judge") for key in ("batch", "serve")),
+    *(f"{role}.{key}" for role in ("policy", "critic", "judge") for key in ("batch", "serve", "settings")),
     *(f"limits.{key}" for key in ("in_flight", "deadline", "idle", "requests_per_minute", "tokens_per_minute")),
     *(f"budget.{key}" for key in ("usd", "tokens", "prices")),
     *(f"batch.{key}" for key in ("wait", "poll")),
@@ -205,3 +206,23 @@ def test_a_critic_elsewhere_never_gets_the_policys_key(load: Callable[[str], Run
     same, elsewhere = load(text), load(text + '[critic]\nbase_url = "http://b"\n')
     assert (same.critic_model.base_url, same.critic_model.api_key_env) == ("http://a", "A")
     assert (elsewhere.critic_model.base_url, elsewhere.critic_model.api_key_env) == ("http://b", None)
+
+
+@pytest.mark.parametrize(
+    ("more", "line", "message"),
+    [
+        ("settings = { max_model_len = 9 }", 12, "'policy.settings' are a vLLM engine's, and the run starts none"),
+        ("batch = true", 12, "backend 'scripted' has no batches"),
+        ("extra = { top_k = 5 }", 12, "backend 'scripted' sends no request that 'extra' could be part of"),
+    ],
+)
+def test_a_key_that_the_backend_has_no_use_for_is_refused(
+    load: Callable[[str], RunConfig], more: str, line: int, message: str
+) -> None:
+    with pytest.raises(InputError, match=rf"run\.toml:{line}: {message}"):
+        load(GOOD.replace("max_tokens = 100\n", f"max_tokens = 100\n{more}\n"))
+
+
+def test_an_engines_settings_are_told_to_its_server_as_arguments() -> None:
+    settings = {"max_model_len": 4096, "enforce_eager": True, "enable_prefix_caching": False}
+    assert as_arguments(settings) == ["--max-model-len", "4096", "--enforce-eager", "--no-enable-prefix-caching"]
