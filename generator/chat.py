@@ -19,6 +19,7 @@ FailureReason = Literal[
     "bad request",  # the endpoint refuses what is sent: a bug or a wrong setting
     "unsupported",  # this model does not give log-probs: ask for a text instead
     "context overflow",  # this one prompt is too long for the model
+    "filtered",  # the endpoint will not have this one prompt
     "rate limit",  # the endpoint asks to wait
     "overloaded",  # the endpoint has too much to do
     "server error",  # the endpoint is in trouble
@@ -33,6 +34,7 @@ STOPS_THE_RUN: frozenset[FailureReason] = frozenset({"auth", "unknown model", "q
 MAY_PASS: frozenset[FailureReason] = frozenset(
     {"rate limit", "overloaded", "server error", "connection", "timeout", "unreadable", "expired"}
 )  # at another time the same call may do: the next session tries it again
+UNSETTLED: frozenset[FailureReason] = MAY_PASS | {"bad request"}  # which a person may have mended by then
 WORTH_RETRYING: frozenset[FailureReason] = MAY_PASS | {"empty"}
 
 

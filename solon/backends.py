@@ -1,10 +1,8 @@
 """From a section of the configuration to a backend, or to why there is none."""
 
 import os
-from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from constitution.errors import InputError, ModelError
@@ -55,7 +53,7 @@ def open_backend(endpoint: Endpoint, limits: Limits, beside: Path) -> Backend:
         case "transformers":
             from generator.models.transformers import TransformersBackend
 
-            return TransformersBackend(beside / endpoint.model, identity_of(endpoint, beside))
+            return TransformersBackend(beside / Path(endpoint.model).expanduser(), identity_of(endpoint, beside))
         case "vllm":
             return open_vllm(endpoint, limits, beside)
 
@@ -75,25 +73,13 @@ def open_vllm(endpoint: Endpoint, limits: Limits, beside: Path) -> Backend:
     if endpoint.base_url:
         return vllm_client(endpoint, endpoint.model, endpoint.base_url, key_of(endpoint), identity, limits)
     if endpoint.serve:
-        from generator.models.vllm_server import VllmServer
+        from generator.models.vllm_server import VllmServer, options
 
-        server = VllmServer.start(name, as_arguments(endpoint.settings))
+        server = VllmServer.start(name, tuple(options(endpoint.settings)))
         return vllm_client(endpoint, name, server.url, server.key, identity, limits, server)
     from generator.models.vllm import VllmBackend
 
     return VllmBackend(name, identity, endpoint.settings)
-
-
-def as_arguments(settings: Mapping[str, Any]) -> list[str]:
-    """An engine's settings as its server takes them: ``max_model_len = 4096`` as ``--max-model-len 4096``."""
-    arguments: list[str] = []
-    for name, value in settings.items():
-        flag = name.replace("_", "-")
-        if isinstance(value, bool):
-            arguments.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
-            arguments += [f"--{flag}", str(value)]
-    return arguments
 
 
 def vllm_client(
@@ -139,7 +125,10 @@ def identity_of(endpoint: Endpoint, beside: Path) -> str:
 
 
 def name_of(endpoint: Endpoint, beside: Path) -> str:
-    """What the model is called: for weights in a file or a folder, their content."""
+    """What the model is called: for weights in a file or a folder, their content.
+
+    Backends that keep replies in other forms give it other names: one could not read what the other recorded.
+    """
     match endpoint.backend:
         case "scripted":
             return f"scripted:{endpoint.model}"
@@ -150,7 +139,9 @@ def name_of(endpoint: Endpoint, beside: Path) -> str:
         case "transformers":
             from generator.models.weights import folder_identity
 
-            return folder_identity(beside / Path(endpoint.model).expanduser())
+            return f"transformers:{folder_identity(beside / Path(endpoint.model).expanduser())}"
+        case "anthropic":
+            return f"anthropic:{endpoint.model}"
         case "vllm" if not endpoint.base_url and (place := Path(weights_of(endpoint, beside))).is_dir():
             from generator.models.weights import folder_identity
 
@@ -223,6 +214,8 @@ def answer_of(endpoint: Endpoint) -> str:
         if error.status_code == 401:
             raise ModelError(f"{endpoint.model}: the endpoint does not take the key (status 401)") from None
         return f"it answers, but lists no models (status {error.status_code})"
+    except (openai.OpenAIError, anthropic.AnthropicError, AttributeError, TypeError, ValueError):
+        return "it answers, but not as the API does: correct base_url (does it end in the API's version, as in /v1?)"
     if endpoint.model in listed:
         return "it answers, and has it"
     named = ", ".join(listed).replace(key, "[API key]")

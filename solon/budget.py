@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,6 +11,7 @@ from generator.chat import ChatRequest, Usage
 from solon.prices import Price, most_prompt_tokens
 
 NANO = 10**9
+TAKEN_UP_WITHIN = 5.0  # seconds in which calls that lie in batches of earlier sessions are asked for again
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,9 @@ class Amount:
 
     def __add__(self, other: "Amount") -> "Amount":
         return Amount(self.nanodollars + other.nanodollars, self.tokens + other.tokens)
+
+    def __mul__(self, times: int) -> "Amount":
+        return Amount(self.nanodollars * times, self.tokens * times)
 
     def __sub__(self, other: "Amount") -> "Amount":
         return Amount(self.nanodollars - other.nanodollars, self.tokens - other.tokens)
@@ -94,6 +98,7 @@ class Budget:
         self.asked = unaccounted  # what it will hold when all notes are written: one after the other, so never less
         self.note = note
         self.held = NOTHING
+        self.parked = NOTHING  # the part of it that earlier sessions' batches may cost, until their calls are taken up
         self.at_risk = NOTHING  # what a kill would leave unaccounted for
         self.line: deque[tuple[Amount, asyncio.Future[None]]] = deque()  # calls that do not fit yet
 
@@ -111,14 +116,14 @@ class Budget:
         elif self.held == NOTHING:
             raise self.reached(worst)
         else:
-            await self.stand_in_line(worst)
+            await self.stand_in_line(worst)  # in which a call from a batch of an earlier session may free some
         if not durable:
             self.at_risk += worst
-            try:
-                await self.cover()
-            except BaseException:
-                self.settle(worst, NOTHING)
-                raise
+        try:
+            await self.cover()
+        except BaseException:
+            self.settle(worst, NOTHING, durable)
+            raise
 
     def fits(self, worst: Amount) -> bool:
         return self.cap.holds(self.spent + self.held + worst)
@@ -137,6 +142,7 @@ class Budget:
         """Returns with ``worst`` put aside, in the order in which calls came."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.line.append((worst, turn))
+        self.advance()
         try:
             await turn
         except asyncio.CancelledError:
@@ -145,19 +151,35 @@ class Budget:
                 self.advance()
             raise
 
-    def advance(self) -> None:
-        """Lets through who is first in line and fits; whoever does not fit beside nothing never will."""
+    def advance(self, waited: bool = False) -> None:
+        """Lets through who is first in line and fits. Whoever does not fit beside nothing never will.
+
+        Where all that is held is held for batches of earlier sessions, their calls may not have been asked
+        for yet, or never will be: that shows after a while.
+        """
         while self.line:
             worst, turn = self.line[0]
             if not turn.done():
                 if self.fits(worst):
                     self.held += worst
                     turn.set_result(None)
-                elif self.held == NOTHING:
+                elif self.held == self.parked and (waited or self.parked == NOTHING):
                     turn.set_exception(self.reached(worst))
+                elif self.held == self.parked:
+                    asyncio.get_running_loop().call_later(TAKEN_UP_WITHIN, self.advance, True)
+                    return
                 else:
                     return
             self.line.popleft()
+
+    def park(self, amount: Amount) -> None:
+        """Puts aside what the batches of earlier sessions may still cost."""
+        self.parked += amount
+        self.held += amount
+
+    def take_up(self, amount: Amount) -> None:
+        """A call out of such a batch is asked for: it will be settled like any other."""
+        self.parked -= amount
 
     async def cover(self) -> None:
         """Notes what may be lost before it can be: in leaps, so that it is seldom."""
@@ -202,8 +224,19 @@ class ModelPurse:
         await self.budget.reserve(self.worst(request), durable=self.batch)
 
     def settle(self, request: ChatRequest, usage: Usage | None) -> None:
+        self.settle_at(self.worst(request), usage)
+
+    def settle_at(self, aside: Amount, usage: Usage | None) -> None:
+        """The same for a call that ``aside`` was put aside for."""
         actual = None if usage is None else amount_of(usage, self.price, self.batch)
-        self.budget.settle(self.worst(request), actual, durable=self.batch)
+        self.budget.settle(aside, actual, durable=self.batch)
+
+    def dearest(self, requests: Sequence[ChatRequest]) -> str:
+        """What each of the calls may cost at most, for the record."""
+        worst = NOTHING
+        for request in requests:
+            worst = worst.most(self.worst(request))
+        return worst.dump()
 
     def kept(self, usage: Usage) -> None:
         """The reply that was settled with ``usage`` is on record."""

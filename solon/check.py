@@ -119,6 +119,7 @@ class Pilot:
     calls: Interval
     tokens: Interval
     usd: Interval
+    incomplete: int  # prompts of them in which a call failed: all figures are too low by those
     spent_usd: float  # by the pilot, and paid for the run too: its replies are kept
 
 
@@ -136,7 +137,8 @@ def pilot_of(rows: Sequence[Row], total: int, journal: Journal, prices: Mapping[
         calls.append(len(amounts))
         tokens.append(sum(amount.tokens for amount in amounts))
         costs.append(sum(amount.nanodollars for amount in amounts) / NANO)
-    return Pilot(len(rows), scaled(calls, total), scaled(tokens, total), scaled(costs, total), sum(costs))
+    incomplete = sum(not row.complete for row in rows)
+    return Pilot(len(rows), scaled(calls, total), scaled(tokens, total), scaled(costs, total), incomplete, sum(costs))
 
 
 def calls_of(row: Row) -> Iterator[str]:

@@ -53,7 +53,15 @@ _rows = sa.Table("rows", _schema, _prompt, _text("recipe"), _bytes("body"))
 _notes = sa.Table("notes", _schema, _name, _text("value"))
 _batch_name = sa.Column("name", sa.Text, primary_key=True)
 _batches = sa.Table(
-    "batches", _schema, _batch_name, _text("model"), _text("id"), _text("state"), _text("created"), _text("keys")
+    "batches",
+    _schema,
+    _batch_name,
+    _text("model"),
+    _text("id"),
+    _text("state"),
+    _text("created"),
+    _text("keys"),
+    _text("dearest"),
 )
 
 _ADD_CALL = insert(_calls).on_conflict_do_nothing()
@@ -109,6 +117,7 @@ class SentBatch:
     state: Literal["submitting", "sent", "done"]
     id: str  # the service's, empty until it has told
     keys: tuple[str, ...]  # of the calls whose replies are in it
+    dearest: str = ""  # what each of its calls may cost at most (``Amount.dump``); empty where nobody counts
 
 
 class _Batch:
@@ -279,15 +288,15 @@ class Journal:
         """Returns once the batch is on the disk as it stands now."""
         values: _Values = {
             "name": batch.name, "model": batch.model, "id": batch.id, "state": batch.state, "created": batch.created,
-            "keys": " ".join(batch.keys),
+            "keys": " ".join(batch.keys), "dearest": batch.dearest,
         }  # fmt: skip
         await self._write(_PUT_BATCH, values).durable()
 
     def batches(self) -> tuple[SentBatch, ...]:
         """All batches of the run, in the order in which they were sent."""
-        columns = (getattr(_batches.c, name) for name in ("name", "model", "created", "state", "id"))
+        columns = (getattr(_batches.c, name) for name in ("name", "model", "created", "state", "id", "dearest"))
         rows = self._fetch(sa.select(*columns, _batches.c["keys"]).order_by(_batches.c.name))
-        return tuple(SentBatch(row[0], row[1], row[2], row[3], row[4], tuple(row[5].split())) for row in rows)
+        return tuple(SentBatch(row[0], row[1], row[2], row[3], row[4], tuple(row[6].split()), row[5]) for row in rows)
 
     def lacking(self, keys: Iterable[str]) -> tuple[str, ...]:
         """Those of the calls that no reply is recorded for."""

@@ -150,7 +150,7 @@ class JournaledModel:
         """Raises what stops the run, where the failure is of the kind that every other call would meet too."""
         said = f"{self.backend.identity}: {failure.reason}: {failure.detail}"
         if failure.reason == "unknown model":
-            raise InputError(self.backend.identity, f"no such model ({failure.detail})", "correct the model's name")
+            raise InputError(self.backend.identity, f"no such model ({failure.detail})", "correct its name or base_url")
         if failure.reason == "quota":
             raise NotFinished(f"{said}: pay or wait, then run again")
         if failure.reason in STOPS_THE_RUN:

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from constitution.identity import canonical_json
 from constitution.principle import Constitution
 from generator.candidates import Candidates, Drop
-from generator.chat import MAY_PASS
+from generator.chat import UNSETTLED
 from generator.gather import Generation, gather_candidates
 from generator.prompts import Prompt
 from judge.judging import Judging, judge_candidates, label_all
@@ -51,9 +51,9 @@ class Row:
 
     @property
     def complete(self) -> bool:
-        """Whether running the prompt again would change nothing: no call failed in a way that may pass."""
+        """Whether running the prompt again would change nothing: no call failed in a way that may pass or be mended."""
         reasons = {drop.reason for drop in self.drops} | {verdict.failure for verdict in self.no_verdicts}
-        return reasons.isdisjoint(MAY_PASS)
+        return reasons.isdisjoint(UNSETTLED)
 
 
 ROW = TypeAdapter(Row)

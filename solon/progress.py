@@ -21,6 +21,10 @@ class Reporter(Protocol):
 
     def note(self, text: str) -> None: ...
 
+    def abandon(self) -> None:
+        """Leaves the terminal usable where the process ends at once."""
+        ...
+
 
 class PlainReporter:
     """A line every ten seconds and one at the end: for logs and pipes."""
@@ -41,6 +45,9 @@ class PlainReporter:
     def note(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
+    def abandon(self) -> None:
+        """Nothing to put right."""
+
 
 class LiveReporter:
     """One line that renews itself, with a bar, the time left and the facts."""
@@ -54,6 +61,9 @@ class LiveReporter:
 
     def note(self, text: str) -> None:
         self.progress.console.print(text, highlight=False, markup=False)
+
+    def abandon(self) -> None:
+        self.progress.console.show_cursor(True)
 
 
 @contextmanager

@@ -164,11 +164,13 @@ class Run:
 
         def on_interrupt() -> None:
             if self.gate.shut:
+                reporter.abandon()
                 os._exit(130)
             self.gate.shut_down()
             left = self.supply.in_batches if self.supply else 0
             batches = f", leaving {left} in batches where they are" if left else ""
-            reporter.note(f"finishing {len(self.gate.out) - left} calls in flight{batches}; Ctrl-C again stops now")
+            flying = sum(door.out for door in self.gate.doors)
+            reporter.note(f"finishing {flying} calls in flight{batches}; Ctrl-C again stops now")
 
         loop.add_signal_handler(signal.SIGINT, on_interrupt)
         try:

@@ -18,11 +18,11 @@ from solon.journal import Journal
 from solon.models import Gate, JournaledModel, Meter
 from solon.prices import Price, load_prices, price_of
 
-PLACES = {"transformers": 32}  # two batches: more would only wait in line, with their deadlines running
 if TYPE_CHECKING:
     from generator.models.batches import BatchTransport
     from solon.batching.session import Batching
 
+PLACES = {"transformers": 32}  # two batches: more would only wait in line, with their deadlines running
 UNACCOUNTED = "unaccounted"  # the journal's note of what may have been charged without a reply to show for it
 
 
@@ -62,7 +62,9 @@ class Supply:
         async def note(amount: Amount) -> None:
             await self.journal.put_note(UNACCOUNTED, amount.dump())
 
-        return Budget(cap, recorded(self.journal, self.prices), unaccounted, note)
+        budget = Budget(cap, recorded(self.journal, self.prices), unaccounted, note)
+        budget.park(in_open_batches(self.journal))
+        return budget
 
     def model(self, section: Endpoint) -> JournaledModel:
         """The model of a section; sections that name the same endpoint and model share it."""
@@ -166,6 +168,15 @@ def recorded(journal: Journal, prices: dict[str, Price]) -> Amount:
     total = NOTHING
     for spent in journal.spent():
         total += amount_of(spent.receipt.usage, price_of(prices, spent.model), spent.receipt.batch)
+    return total
+
+
+def in_open_batches(journal: Journal) -> Amount:
+    """What the calls that earlier sessions left in batches may still cost, whether anybody asks for them or not."""
+    total = NOTHING
+    for batch in journal.batches():
+        if batch.state != "done" and batch.dearest:
+            total += Amount.load(batch.dearest) * len(journal.lacking(batch.keys))
     return total
 
 

@@ -11,6 +11,7 @@ import anthropic
 from constitution.errors import InputError
 from generator.chat import CallFailure, ChatReply, ChatRequest, Finish, Outcome, Usage
 from generator.models.calling import PATIENT
+from generator.models.openai import token_count
 from generator.models.problems import problem_of
 from generator.models.wire import Answer, Wire
 
@@ -75,8 +76,8 @@ class AnthropicBackend:
         """
         if not 0 <= request.temperature <= 1:
             raise InputError(self.model, f"temperature {request.temperature:g} is out of range", "set it from 0 to 1")
-        if request.top_logprobs:
-            return CallFailure(key, "unsupported", f"{self.model} gives no log-probs")
+        if (refusal := self.refusal(key, request)) is not None:
+            return refusal
         while True:
             body = self.body(request)
             answer = await self.wire.post(key, body)
@@ -88,6 +89,9 @@ class AnthropicBackend:
             if refused is None:
                 return problem_of(answer).failure(key, answer)
             self.left_out.add(refused)
+
+    def refusal(self, key: str, request: ChatRequest) -> CallFailure | None:
+        return CallFailure(key, "unsupported", f"{self.model} gives no log-probs") if request.top_logprobs else None
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         said = turns(request)
@@ -102,7 +106,10 @@ class AnthropicBackend:
             body["system"] = system
         if request.choices:
             body["output_config"] = {"format": {"type": "json_schema", "schema": schema(request.choices)}}
-        return {name: value for name, value in (body | self.extra).items() if name not in self.left_out}
+        for name, value in self.extra.items():  # a table, such as output_config, adds to what stands there
+            there = body.get(name)
+            body[name] = there | value if isinstance(there, dict) and isinstance(value, dict) else value
+        return {name: value for name, value in body.items() if name not in self.left_out}
 
     def read(self, key: str, request: ChatRequest, raw: bytes) -> Outcome:
         try:
@@ -201,7 +208,7 @@ def read_usage(usage: dict[str, Any]) -> Usage:
     """The API counts what a cache had a part in apart; ``Usage.prompt`` is all of it."""
 
     def count(name: str) -> int:
-        return max(0, int(usage.get(name) or 0))
+        return token_count(usage.get(name))
 
     cached, stored = count("cache_read_input_tokens"), count("cache_creation_input_tokens")
     return Usage(count("input_tokens") + cached + stored, count("output_tokens"), cached, stored)

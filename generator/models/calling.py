@@ -3,7 +3,7 @@
 import asyncio
 import random
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
 
@@ -16,7 +16,7 @@ CHARACTERS_PER_TOKEN = 4  # a rule of thumb for English; a real count needs the 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    deadline: float = 300.0  # seconds for a call from its first try on, all tries and pauses included
+    deadline: float = 300.0  # seconds for all tries of a call and the pauses between, not for waiting in line
     idle: float = 120.0  # seconds without a byte from the endpoint
     attempts: int = 8
     empty_attempts: int = 3  # a model that has nothing to say says it again, at a price
@@ -34,6 +34,13 @@ class Purse(Protocol):
     def settle(self, request: ChatRequest, usage: Usage | None) -> None:
         """``usage`` is None where the endpoint may charge for a call that it did not account for."""
         ...
+
+
+@runtime_checkable
+class Refusing(Protocol):
+    """A backend that knows of calls that its model cannot take."""
+
+    def refusal(self, key: str, request: ChatRequest) -> CallFailure | None: ...
 
 
 class FreeOfCharge:
@@ -67,21 +74,27 @@ class Persistent:
         await self.backend.close()
 
     async def send(self, key: str, request: ChatRequest) -> bytes | CallFailure:
-        """The reply, or the failure that no retry cured. Waiting for the first place takes no time off the deadline.
+        """The reply, or the failure that no retry cured. Waiting for a place takes no time off the deadline.
 
         Raises:
             Closed: the door was closed before the first try.
             InputError: nobody answers at an endpoint that never did.
         """
+        if (refusal := self.refusal(key, request)) is not None:
+            return refusal
         tries = Tries(self, key, request, await self.admit(request))
         try:
-            async with asyncio.timeout(self.patience.deadline):
+            async with asyncio.timeout(self.patience.deadline) as tries.clock:
                 result = await tries.once()
                 if can_be_cured(result):
                     result = await tries.again()
                 return result
         except TimeoutError:
             return tries.late()
+
+    def refusal(self, key: str, request: ChatRequest) -> CallFailure | None:
+        """Why the call need not go out at all, where that is known: then it takes no place either."""
+        return self.backend.refusal(key, request) if isinstance(self.backend, Refusing) else None
 
     async def admit(self, request: ChatRequest) -> Ticket:
         """A place, then what the call may cost: nothing is put aside for calls that only wait for a place."""
@@ -138,13 +151,14 @@ class Tries:
         self.last: CallFailure | None = None
         self.empties = 0
         self.pausing = False
+        self.clock: asyncio.Timeout | None = None  # the deadline's
 
     async def once(self) -> bytes | CallFailure:
         """A try; the last failure again where the door was closed meanwhile."""
         ticket, self.ticket = self.ticket, None
         if ticket is None:
             try:
-                ticket = await self.persistent.admit(self.request)
+                ticket = await self.admitted()
             except Closed:
                 assert self.last is not None
                 return self.last
@@ -154,6 +168,17 @@ class Tries:
             self.last, self.pausing = result, True
             self.empties += result.reason == "empty"
         return result
+
+    async def admitted(self) -> Ticket:
+        """A place for another try. Waiting in line for it takes nothing off the deadline, as before the first."""
+        assert self.clock is not None
+        loop, when = asyncio.get_running_loop(), self.clock.when()
+        assert when is not None
+        left = when - loop.time()
+        self.clock.reschedule(None)
+        ticket = await self.persistent.admit(self.request)
+        self.clock.reschedule(loop.time() + left)
+        return ticket
 
     async def again(self) -> bytes | CallFailure:
         """What comes of trying on after a first try that failed."""

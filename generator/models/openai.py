@@ -1,6 +1,7 @@
 """Any endpoint that speaks OpenAI's chat completions, through the ``openai`` SDK."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from generator.chat import (
     sampling_seed,
 )
 from generator.models.calling import PATIENT
-from generator.models.problems import problem_of
+from generator.models.problems import Problem, problem_of
 from generator.models.wire import Answer, Wire
 
 FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
@@ -33,6 +34,11 @@ CAN_BE_LEFT_OUT: dict[str, str | None] = {
     "seed": None,
     "prompt_cache_key": None,
 }
+OUT_OF_RANGE = re.compile(
+    r"\b(too (large|big|small|high|low|many|few)|(greater|less|more|fewer) than|at (most|least)|maximum|minimum)\b"
+    r"|(above_max|below_min)|out of range",
+    re.IGNORECASE,
+)
 LOGPROBS = ("logprobs", "top_logprobs")
 
 
@@ -77,8 +83,8 @@ class OpenAIBackend:
     async def send(self, key: str, request: ChatRequest) -> bytes | CallFailure:
         """The reply; a model that refuses a parameter is asked again without it, and ever after."""
         while True:
-            if request.top_logprobs and self.left_out.intersection(LOGPROBS):
-                return CallFailure(key, "unsupported", f"{self.model} gives no log-probs")
+            if (refusal := self.refusal(key, request)) is not None:
+                return refusal
             body = self.body(key, request)
             answer = await self.wire.post(key, body)
             if isinstance(answer, CallFailure):
@@ -89,6 +95,11 @@ class OpenAIBackend:
             if refused is None:
                 return problem_of(answer).failure(key, answer)
             self.left_out.add(refused)
+
+    def refusal(self, key: str, request: ChatRequest) -> CallFailure | None:
+        if request.top_logprobs and self.left_out.intersection(LOGPROBS):
+            return CallFailure(key, "unsupported", f"{self.model} gives no log-probs")
+        return None
 
     def body(self, key: str, request: ChatRequest) -> dict[str, Any]:
         """What is sent; the sample's number becomes a seed, which is derived from the whole call."""
@@ -138,12 +149,17 @@ def refused_parameter(answer: Answer, body: dict[str, Any]) -> str | None:
     Some servers quote the whole call in their refusal: only one that names a single parameter is about it.
     """
     problem = problem_of(answer)
-    if answer.status not in (400, 422) or problem.reason != "bad request":
+    if answer.status not in (400, 422) or problem.reason != "bad request" or is_about_a_value(problem):
         return None
     named = {problem.param} & body.keys() or {name for name in body if mentions(problem.message, name)}
     if len(named - set(LOGPROBS)) + bool(named & set(LOGPROBS)) != 1:
         return None
     return next((name for name in (*LOGPROBS, *CAN_BE_LEFT_OUT) if name in named), None)
+
+
+def is_about_a_value(problem: Problem) -> bool:
+    """Whether the parameter is known, and only what it was set to is out of range: then a person must set it."""
+    return any(OUT_OF_RANGE.search(said) for said in (*problem.codes, problem.message))
 
 
 def mentions(message: str, name: str) -> bool:
@@ -182,7 +198,11 @@ def read_reply(key: str, body: dict[str, Any], held: bool = False) -> ChatReply:
 def read_usage(usage: dict[str, Any]) -> Usage:
     details = usage.get("prompt_tokens_details") or {}
     counts = usage.get("prompt_tokens"), usage.get("completion_tokens"), details.get("cached_tokens")
-    return Usage(*(min(max(0, int(count or 0)), LARGEST_COUNT) for count in counts))
+    return Usage(*map(token_count, counts))
+
+
+def token_count(said: Any) -> int:
+    return min(max(0, int(said or 0)), LARGEST_COUNT)
 
 
 def first_token_of(choice: dict[str, Any]) -> tuple[TokenLogprob, ...]:

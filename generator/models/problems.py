@@ -20,6 +20,7 @@ BY_CODE: dict[str, FailureReason] = {
     "invalid_api_key": "auth",
     "model_not_found": "unknown model",
     "context_length_exceeded": "context overflow",
+    "content_filter": "filtered",  # Azure
     "exceed_context_size_error": "context overflow",  # llama.cpp
     "request_too_large": "context overflow",
     "overloaded_error": "overloaded",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from constitution.identity import canonical_json
 from generator.chat import (
@@ -25,9 +25,6 @@ from generator.chat import (
 )
 from generator.models.decoding import Sampled, Stopped, Wanted, chat_text, decode, decoded, encoded, score, stop_tokens
 from generator.models.folders import Chat, libraries, load_folder
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True, eq=False)

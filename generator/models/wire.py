@@ -103,9 +103,15 @@ class Wire:
 
 
 def proxy_for(url: str) -> str | None:
-    """The environment's proxy. (aiohttp would find it too, but with it a .netrc that overrules the key.)"""
+    """The environment's proxy; none for what runs on this machine.
+
+    aiohttp would find it too, but with it a .netrc that overrules the key.
+    """
     parts = urlsplit(url)
-    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
+    host = parts.hostname or ""
+    if host in ("localhost", "::1") or host.startswith("127.") or proxy_bypass(host):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 async def whole(content: aiohttp.StreamReader) -> bytes | None:

@@ -4,9 +4,9 @@ import asyncio
 
 from generator.chat import WORTH_RETRYING, Backend, CallFailure, ChatReply, ChatRequest, Outcome, Usage
 from generator.models.batches import BatchTransport
-from generator.models.calling import FreeOfCharge, Purse
 from solon.batching.desk import Desk, Result
 from solon.batching.session import Batching
+from solon.budget import NOTHING, Amount, ModelPurse
 
 MOST_AGAIN = 3  # times that a call is sent after its first
 LONGEST_PAUSE = 300.0  # seconds before a call is sent again
@@ -26,12 +26,13 @@ class BatchedBackend:
         transport: BatchTransport,
         batching: Batching,
         closed: asyncio.Event,
-        purse: Purse | None = None,
+        purse: ModelPurse | None = None,
     ) -> None:
         self.backend = backend
         self.transport = transport
-        self.desk = Desk(backend.identity, transport, batching, closed)
-        self.purse = purse or FreeOfCharge()
+        self.purse = purse
+        self.desk = Desk(backend.identity, transport, batching, closed, purse.dearest if purse else lambda _: "")
+        self.taken_up: set[str] = set()  # calls of earlier sessions' batches, by their keys
 
     @property
     def identity(self) -> str:
@@ -69,16 +70,26 @@ class BatchedBackend:
             finally:
                 self.desk.resting -= 1
 
-    async def reserve(self, request: ChatRequest) -> None:
+    async def put_aside(self, key: str, request: ChatRequest) -> Amount:
+        """What is put aside for the call: with its batch, where an earlier session sent it, else for itself."""
+        assert self.purse is not None
+        await self.desk.ready()
+        batch = self.desk.under_way.get(key)
+        if batch is not None and batch.earlier and batch.dearest and key not in self.taken_up:
+            self.taken_up.add(key)
+            aside = Amount.load(batch.dearest)
+            self.purse.budget.take_up(aside)
+            return aside
         self.desk.reserving += 1
         try:
             await self.purse.reserve(request)
         finally:
             self.desk.reserving -= 1
+        return self.purse.worst(request)
 
     async def attempt(self, key: str, request: ChatRequest) -> Result:
-        await self.reserve(request)
-        usage: Usage | None = Usage()  # also where nothing came: the batch is on record, and puts it aside again
+        aside = await self.put_aside(key, request) if self.purse else NOTHING
+        usage: Usage | None = Usage()  # also where nothing came: the batch is on record, and is put aside again
         try:
             raw = await self.desk.obtain(key, request)
             outcome = raw if isinstance(raw, CallFailure) else self.backend.read(key, request, raw)
@@ -88,7 +99,8 @@ class BatchedBackend:
             usage = None if outcome.charged else Usage()
             return outcome
         finally:
-            self.purse.settle(request, usage)
+            if self.purse:
+                self.purse.settle_at(aside, usage)
 
     async def close(self) -> None:
         await self.desk.close()

@@ -8,6 +8,7 @@ from typing import TypeVar
 from constitution.errors import InputError
 from generator.chat import MAY_PASS, CallFailure
 from generator.models.batches import BatchTransport, Matched, Progress, match
+from generator.models.door import LONGEST_WAIT
 from solon.batching.session import Batch, Batching
 
 SEARCHES = 2  # for a batch that is not there, before it counts as never sent
@@ -108,7 +109,7 @@ class Collector:
             if not isinstance(said, CallFailure) or said.reason not in MAY_PASS - {"expired"}:
                 return said
             batch.checked = True
-            await asyncio.sleep(max(said.wait or 0.0, self.batching.times.poll))
+            await asyncio.sleep(max(min(said.wait or 0.0, LONGEST_WAIT), self.batching.times.poll))
 
 
 def failed(batch: Batch, failure: CallFailure) -> Matched:

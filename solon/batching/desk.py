@@ -1,7 +1,7 @@
 """Where the calls of one model are collected, sent in batches, and handed what came of them."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
@@ -34,7 +34,15 @@ class Desk:
     is looked for at the service before its calls are sent again.
     """
 
-    def __init__(self, identity: str, transport: BatchTransport, batching: Batching, closed: asyncio.Event) -> None:
+    def __init__(
+        self,
+        identity: str,
+        transport: BatchTransport,
+        batching: Batching,
+        closed: asyncio.Event,
+        dearest: Callable[[Sequence[ChatRequest]], str] = lambda requests: "",
+    ) -> None:
+        self.dearest = dearest
         self.identity = identity
         self.transport = transport
         self.batching = batching
@@ -62,9 +70,7 @@ class Desk:
             NotFinished: the wait for batches is over.
             InputError, ModelError: the service takes no batches, or does not know one that is under way.
         """
-        if self.opened is None:
-            self.opened = self.start(self.open())
-        await asyncio.shield(self.opened)
+        await self.ready()
         if self.closed.is_set():
             raise Closed
         if self.batching.left:
@@ -78,6 +84,12 @@ class Desk:
             else:
                 self.enqueue(key)
         return await asyncio.shield(call.result)
+
+    async def ready(self) -> None:
+        """Returns when the batches of earlier sessions are known."""
+        if self.opened is None:
+            self.opened = self.start(self.open())
+        await asyncio.shield(self.opened)
 
     async def open(self) -> None:
         """Takes up the batches of earlier sessions; a call that several of them have belongs to the last."""
@@ -117,7 +129,8 @@ class Desk:
                     await asyncio.sleep(self.batching.times.settle)
 
     async def submit(self, file: dict[str, bytes]) -> None:
-        batch = self.batching.new_batch(self.identity, file)
+        requests = [self.asked[key].request for key in file if key in self.asked]
+        batch = self.batching.new_batch(self.identity, file, self.dearest(requests))
         self.submitting = True
         try:
             await self.batching.journal.save_batch(batch.record("submitting"))

@@ -46,6 +46,8 @@ class Batch:
         certain: whether the first of them is.
         keys: of the calls whose replies are still to be had from it.
         size: how many calls were sent in it.
+        dearest: what each of its calls may cost at most, for the budget of a later session.
+        earlier: whether an earlier session sent it.
         checked: whether a look at it since anything last came back showed that it has not ended.
     """
 
@@ -60,6 +62,8 @@ class Batch:
         self.ids: tuple[str, ...] = (id,) if id else ()
         self.certain = bool(id)
         self.checked = False
+        self.dearest = ""
+        self.earlier = False
         self.following: asyncio.Task[None] | None = None
 
     @property
@@ -73,7 +77,7 @@ class Batch:
 
     def record(self, state: Literal["submitting", "sent", "done"]) -> SentBatch:
         id = self.ids[0] if self.certain else ""
-        return SentBatch(self.name, self.model, self.created, state, id, tuple(self.keys))
+        return SentBatch(self.name, self.model, self.created, state, id, tuple(self.keys), self.dearest)
 
 
 class Sender(Protocol):
@@ -122,17 +126,20 @@ class Batching:
             if sent.model != model or sent.state == "done":
                 continue
             batch = Batch(model, sent.name, sent.created, self.journal.lacking(sent.keys), len(sent.keys), sent.id)
+            batch.dearest, batch.earlier = sent.dearest, True
             if batch.keys:
                 batches.append(batch)
             else:
                 await self.journal.save_batch(batch.record("done"))
         return batches
 
-    def new_batch(self, model: str, keys: Collection[str]) -> Batch:
+    def new_batch(self, model: str, keys: Collection[str], dearest: str = "") -> Batch:
         """A batch under a name of its own; names sort in the order in which they are given."""
         self.sent += 1
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        return Batch(model, f"{self.sent:06d}-{secrets.token_hex(8)}", now, keys)
+        batch = Batch(model, f"{self.sent:06d}-{secrets.token_hex(8)}", now, keys)
+        batch.dearest = dearest
+        return batch
 
     def stir(self) -> None:
         self.stirred += 1

@@ -98,9 +98,11 @@ def pilot_lines(tried: Pilot, prompts: int, known: bool) -> list[str]:
 
     cost = f", {told(tried.usd, 4)} USD" if known else ""
     paid = f"; {tried.spent_usd:.4f} USD of it are paid" if known and tried.spent_usd else ""
+    failed = [f"  too low: calls failed for {tried.incomplete} of the pilot's prompts"] if tried.incomplete else []
     return [
         f"by a pilot of {tried.prompts} prompts, all {prompts} take about, with 95 % intervals:",
         f"  {told(tried.calls, 0)} calls, {told(tried.tokens, 0)} tokens{cost}{paid}",
+        *failed,
     ]
 
 

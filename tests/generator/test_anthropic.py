@@ -379,6 +379,14 @@ async def test_a_request_with_choices_holds_the_model_to_them(endpoint: Endpoint
     assert endpoint.bodies[0]["output_config"] == {"format": {"type": "json_schema", "schema": schema}}
 
 
+async def test_more_of_the_body_adds_to_what_stands_there(endpoint: Endpoint, backend: AnthropicBackend) -> None:
+    endpoint.answers = [(200, raw_message('{"choice": "2"}'))]
+    backend.extra = {"output_config": {"effort": "low"}, "thinking": {"type": "disabled"}}
+    await replied(backend, VERDICT)
+    body = endpoint.bodies[0]
+    assert (body["output_config"].keys(), body["thinking"]) == ({"format", "effort"}, {"type": "disabled"})
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -250,16 +250,18 @@ def test_a_deadline_in_a_later_try_tells_that_no_reply_came(simulate: Simulate) 
     assert result == failure("timeout", "no reply within 5 s", charged=True)
 
 
-def test_a_deadline_at_the_door_tells_what_came_last(simulate: Simulate) -> None:
+def test_waiting_for_a_place_for_another_try_takes_no_time_off_the_deadline(simulate: Simulate) -> None:
     async def main() -> bytes | CallFailure:
         door = opened(1)
-        persistent = Persistent(Endpoint(DOWN), door, Patience(deadline=50, longest_pause=0.5))
+        persistent = Persistent(Endpoint(DOWN, REPLY, takes=20), door, Patience(deadline=50, longest_pause=0.5))
         call = asyncio.create_task(persistent.send("key", REQUEST))
-        await asyncio.sleep(0)
-        await door.enter(0)  # and stays
+        await asyncio.sleep(1)
+        another = asyncio.create_task(door.enter(0))
+        await asyncio.sleep(1000)
+        door.leave(await another, None)
         return await call
 
-    assert simulate(main()) == failure("server error", "no reply within 50 s; last: down")
+    assert simulate(main()) == REPLY
 
 
 def test_waiting_for_the_first_place_takes_no_time_off_the_deadline(simulate: Simulate) -> None:
@@ -522,3 +524,16 @@ def test_whatever_happens_all_that_is_put_aside_is_settled_once_and_every_place_
         assert door.out == 0
 
     simulate(main())
+
+
+def test_a_call_that_the_backend_knows_to_be_in_vain_takes_no_place_no_turn_and_no_money(simulate: Simulate) -> None:
+    class Knowing(Endpoint):
+        def refusal(self, key: str, request: ChatRequest) -> CallFailure | None:
+            return failure("unsupported", "no log-probs")
+
+    async def main() -> tuple[bytes | CallFailure, int, int]:
+        endpoint, door, purse = Knowing(REPLY), Door(1, requests_per_minute=1), Purse(0)
+        result = await Persistent(endpoint, door, PATIENT, purse).send("key", REQUEST)
+        return result, door.entered, len(endpoint.tries)
+
+    assert simulate(main()) == (failure("unsupported", "no log-probs"), 0, 0)

@@ -476,6 +476,8 @@ QUOTED = (
         (400, error("no", param="messages")),
         (400, error("say more of 'seed'", param="messages")),
         (400, error("the temperature in your seed")),
+        (400, error("Expected a value <= 2, but got 3", code="decimal_above_max_value", param="temperature")),
+        (400, error("'temperature' must be at most 2", param="temperature")),
         (400, error(UNSUPPORTED.format("logprobs"))),  # which was not sent
     ],
 )

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,14 @@ from generator.models.openai import OpenAIBackend
 from generator.models.openai_batches import OpenAIBatches
 from solon.batching.backend import BatchedBackend
 from solon.batching.session import Batching, Times
+from solon.budget import NOTHING, Amount, Budget, Cap, ModelPurse, amount_of
 from solon.fake_provider.faults import BatchFaults, Fault, Faults
 from solon.fake_provider.replies import sha256
 from solon.fake_provider.server import Server, serving
 from solon.journal import Journal, Receipt, SentBatch
 from solon.models import Gate, JournaledModel, Meter
+from solon.prices import Price
+from solon.supply import in_open_batches
 
 HASTY = Times(wait=60.0, poll=0.001, quiet=0.004, lull=0.05, settle=0.001)
 IMPATIENT = Times(wait=0.0, poll=60.0, quiet=0.004, lull=0.05, settle=0.001)
@@ -678,8 +681,11 @@ class Counted:
     async def reserve(self, request: ChatRequest) -> None:
         self.held += 1
 
-    def settle(self, request: ChatRequest, usage: Usage | None) -> None:
-        self.held -= 1
+    def worst(self, request: ChatRequest) -> Amount:
+        return Amount(0, 1)
+
+    def settle_at(self, aside: Amount, usage: Usage | None) -> None:
+        self.held -= aside.tokens
         self.spent.append(usage)
 
 
@@ -691,6 +697,56 @@ async def test_what_is_put_aside_for_a_call_is_settled_by_what_came_of_it(path: 
         assert texts_of(await one.ask("a")) == ["A"]
     assert purse.held == 0
     assert purse.spent == [Usage(), None, Usage(3, 2)]
+
+
+def give_purse(one: Session, budget: Budget) -> ModelPurse:
+    purse = ModelPurse(budget, Price(input=1.0, output=1.0), batch=True)
+    one.backend.purse, one.backend.desk.dearest = purse, purse.dearest
+    return purse
+
+
+async def unwritten(amount: Amount) -> None:
+    raise AssertionError("what lies in a batch is on record: there is nothing to note")
+
+
+async def test_what_an_earlier_sessions_batch_may_cost_is_put_aside_also_for_calls_that_nobody_asks_for_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(looks=10**9)
+    async with asked_of(path, service, replace(HASTY, wait=0.0)) as one:
+        purse = give_purse(one, Budget(Cap(tokens=10**9), NOTHING, NOTHING, unwritten))
+        assert {type(said) for said in await one.ask("a", "bb")} == {NotFinished}
+        dearest = purse.worst(asking("bb"))
+    service.looks = 1
+    async with asked_of(path, service) as one:
+        with Journal.open(path, read_only=True) as journal:
+            budget = Budget(Cap(tokens=2 * dearest.tokens), NOTHING, NOTHING, unwritten)
+            budget.park(in_open_batches(journal))
+        assert budget.held == dearest * 2
+        give_purse(one, budget)
+        assert texts_of(await one.ask("bb")) == ["BB"]
+        assert budget.held == dearest  # for "a", which is paid for all the same
+        assert budget.spent == amount_of(Usage(3, 2), Price(input=1.0, output=1.0), batch=True)
+        monkeypatch.setattr("solon.budget.TAKEN_UP_WITHIN", 0.01)
+        with pytest.raises(NotFinished, match="the budget of"):  # though nothing that is held will ever come back
+            await one.model.reply(asking("c" * dearest.tokens))
+    assert set(service.paid.values()) == {1}
+
+
+async def test_a_call_of_an_earlier_sessions_batch_that_goes_out_again_is_put_aside_anew(path: Path) -> None:
+    service = Service(looks=10**9, fate=lambda key, time: EXPIRED if time == 1 else None)
+    async with asked_of(path, service, replace(HASTY, wait=0.0)) as one:
+        give_purse(one, Budget(Cap(tokens=10**9), NOTHING, NOTHING, unwritten))
+        await one.ask("a")
+    service.looks = 1
+    async with asked_of(path, service) as one:
+        budget = Budget(Cap(tokens=10**9), NOTHING, NOTHING, unwritten)
+        with Journal.open(path, read_only=True) as journal:
+            budget.park(in_open_batches(journal))
+        give_purse(one, budget)
+        assert texts_of(await one.ask("a")) == ["A"]
+        assert budget.held == NOTHING
+        assert budget.spent.tokens == 5
 
 
 STYLES = ["openai", "anthropic"]

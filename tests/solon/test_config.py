@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from constitution.errors import InputError
-from solon.backends import as_arguments
+from generator.models.vllm_server import options
 from solon.config import RunConfig, load_config, meaning
 
 GOOD = """\
@@ -225,4 +225,4 @@ def test_a_key_that_the_backend_has_no_use_for_is_refused(
 
 def test_an_engines_settings_are_told_to_its_server_as_arguments() -> None:
     settings = {"max_model_len": 4096, "enforce_eager": True, "enable_prefix_caching": False}
-    assert as_arguments(settings) == ["--max-model-len", "4096", "--enforce-eager", "--no-enable-prefix-caching"]
+    assert list(options(settings)) == ["--max-model-len", "4096", "--enforce-eager", "--no-enable-prefix-caching"]

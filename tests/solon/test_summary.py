@@ -47,11 +47,12 @@ REFUSED = NoVerdict("error", "k", "context overflow: too long", "context overflo
         (row(by_model(Verdict(0.9, "k"), REFUSED)), True),
         (row(drops=(Drop("respond", "context overflow", "p"),)), True),
         (row(drops=(Drop("respond", "timeout", "p"),)), False),
+        (row(drops=(Drop("respond", "bad request", "p"),)), False),
         (row(drops=(Drop("revise", "empty completion", "b"),)), True),
         (row(drops=(Drop("pairs", "no verdict", "pair"),)), True),
     ],
 )
-def test_a_row_is_complete_unless_a_call_failed_in_a_way_that_may_pass(made: Row, complete: bool) -> None:
+def test_a_row_is_complete_unless_a_call_failed_in_a_way_that_may_pass_or_be_mended(made: Row, complete: bool) -> None:
     assert made.complete is complete
     assert figures([made], CONSTITUTION).tally.incomplete == (not complete)
 
