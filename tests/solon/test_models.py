@@ -153,7 +153,7 @@ async def test_a_shut_gate_receives_what_is_out_and_lets_nothing_more_out() -> N
 
 STOPPING: dict[str, tuple[type[Exception], str]] = {
     "auth": (ModelError, "fake: auth: said so: correct the key or its rights, then run again"),
-    "unknown model": (InputError, "fake: no such model (said so): correct the model's name"),
+    "unknown model": (InputError, "fake: no such model (said so): correct its name or base_url"),
     "quota": (NotFinished, "fake: quota: said so: pay or wait, then run again"),
 }
 
