@@ -38,6 +38,9 @@ UNSETTLED: frozenset[FailureReason] = MAY_PASS | {"bad request"}  # which a pers
 WORTH_RETRYING: frozenset[FailureReason] = MAY_PASS | {"empty"}
 
 
+LARGEST_COUNT = 2**53  # of tokens: no true one comes near, and a database holds it
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     role: Role
@@ -72,6 +75,11 @@ class Usage:
     completion: int = 0
     cached: int = 0
     stored: int = 0
+
+
+def token_count(said: Any) -> int:
+    """A number of tokens as an endpoint gives it, brought within bounds; what is no number raises."""
+    return min(max(0, int(said or 0)), LARGEST_COUNT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,8 @@ from typing import Any
 import anthropic
 
 from constitution.errors import InputError
-from generator.chat import CallFailure, ChatReply, ChatRequest, Finish, Outcome, Usage
+from generator.chat import CallFailure, ChatReply, ChatRequest, Finish, Outcome, Usage, token_count
 from generator.models.calling import PATIENT
-from generator.models.openai import token_count
 from generator.models.problems import problem_of
 from generator.models.wire import Answer, Wire
 

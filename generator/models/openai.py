@@ -17,6 +17,7 @@ from generator.chat import (
     TokenLogprob,
     Usage,
     sampling_seed,
+    token_count,
 )
 from generator.models.calling import PATIENT
 from generator.models.problems import Problem, problem_of
@@ -25,7 +26,6 @@ from generator.models.wire import Answer, Wire
 FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
 LARGEST_LOGPROB = 1e-3  # rounding lifts a certain token's a little above 0
 MISSING_LOGPROB = -9999.0  # vLLM's stand-in for minus infinity
-LARGEST_COUNT = 2**53  # of tokens: no true one comes near, and a database holds it
 
 # What some models and servers refuse, though the API has it, and what is sent in its place.
 CAN_BE_LEFT_OUT: dict[str, str | None] = {
@@ -199,10 +199,6 @@ def read_usage(usage: dict[str, Any]) -> Usage:
     details = usage.get("prompt_tokens_details") or {}
     counts = usage.get("prompt_tokens"), usage.get("completion_tokens"), details.get("cached_tokens")
     return Usage(*map(token_count, counts))
-
-
-def token_count(said: Any) -> int:
-    return min(max(0, int(said or 0)), LARGEST_COUNT)
 
 
 def first_token_of(choice: dict[str, Any]) -> tuple[TokenLogprob, ...]:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generator.chat import (
+    LARGEST_COUNT,
     CallFailure,
     ChatReply,
     ChatRequest,
@@ -23,7 +24,7 @@ from generator.chat import (
 )
 from generator.models.calling import Patience, Persistent
 from generator.models.door import Door
-from generator.models.openai import LARGEST_COUNT, OpenAIBackend, read_reply
+from generator.models.openai import OpenAIBackend, read_reply
 
 HASTY = Patience(deadline=10, attempts=3, longest_pause=0.001)
 REQUEST = ChatRequest((Message("system", "Be brief."), Message("user", "Hé “you”\n{x}")), 0.7, 160, sample=2, seed=1)
