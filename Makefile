@@ -56,7 +56,7 @@ check: install  ## what CI checks: format, lint, types, import layers, and that 
 	@told=$$($(BIN)/lint-imports) || { echo "$$told"; exit 1; }
 	@$(BIN)/python -m pytest --no-header tests/test_packages.py
 
-bench: install  ## speed and reliability: the figures of docs/reliability.md (about 30 minutes, alone on the machine)
+bench: install  ## speed and reliability: the figures of docs/reliability.md (about 25 minutes, alone on the machine)
 	@$(BIN)/python benchmarks/throughput.py
 	@$(BIN)/python benchmarks/faults.py
 	@$(BIN)/python benchmarks/stops.py

@@ -28,7 +28,7 @@ CURED_BY_ASKING_AGAIN = (
     {"kind": "hang"}, {"kind": "drip", "seconds": 30.0},
 )  # fmt: skip
 FINAL = ({"kind": "length"}, {"kind": "filter"}, {"kind": "refusal"}, {"kind": "overflow"})
-SURROGATES = {"kind": "surrogate", "share": 0.02}
+SURROGATES = {"kind": "surrogate", "share": 0.02 / (1 - TARGET)}  # of all calls 2 %: it strikes what the others left
 MOST_WASTE = 1.1
 TYPED = {*get_args(FailureReason), *WHY_EMPTY.values()}
 

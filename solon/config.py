@@ -111,7 +111,7 @@ class Pairs:
 class Limits:
     __pydantic_config__ = STRICT
     in_flight: Positive = 64  # calls at once to one endpoint
-    deadline: Seconds = 300.0  # for one call from its first try on, all tries included
+    deadline: Seconds = 300.0  # for all tries of one call and the pauses between
     idle: Seconds = 120.0  # without a byte from the endpoint
     requests_per_minute: Positive | None = None  # to one endpoint
     tokens_per_minute: Positive | None = None  # read and written, at one endpoint
