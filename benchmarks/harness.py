@@ -179,6 +179,12 @@ def kill(process: subprocess.Popen[str]) -> bool:
     return process.returncode == -signal.SIGKILL
 
 
+def is_one_line(said: Finished) -> bool:
+    """Whether there is one message, beside the line that shows how far the run got."""
+    lines = [line for line in (said.stderr + said.stdout).splitlines() if line.startswith(("error:", "stopped:"))]
+    return len(lines) == 1 and "Traceback" not in said.stderr
+
+
 def endpoint(url: str, model: str, backend: str = "openai", **more: Any) -> Table:
     """A model's section of run.toml. ``url`` is the provider's, as it stands."""
     return {"backend": backend, "model": model, "base_url": f"{url}/v1" if backend == "openai" else url, **more}

@@ -1,6 +1,7 @@
 """From a section of the configuration to a backend, or to why there is none."""
 
 import os
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,28 +29,8 @@ def open_backend(endpoint: Endpoint, limits: Limits, beside: Path) -> Backend:
 
             slots = min(limits.in_flight, MOST_SLOTS)
             return start_llamacpp(find_weights(endpoint.model, beside), slots=slots, idle=limits.idle)
-        case "openai":
-            from generator.models.openai import OpenAIBackend
-
-            return OpenAIBackend(
-                endpoint.model,
-                endpoint.base_url,
-                key_of(endpoint),
-                identity=identity_of(endpoint, beside),
-                idle=limits.idle,
-                extra=endpoint.extra,
-            )
-        case "anthropic":
-            from generator.models.anthropic import AnthropicBackend
-
-            return AnthropicBackend(
-                endpoint.model,
-                endpoint.base_url,
-                key_of(endpoint),
-                identity=identity_of(endpoint, beside),
-                idle=limits.idle,
-                extra=endpoint.extra,
-            )
+        case "openai" | "anthropic":
+            return open_service(endpoint, limits, beside)
         case "transformers":
             from generator.models.transformers import TransformersBackend
 
@@ -65,6 +46,26 @@ def open_scripted(endpoint: Endpoint) -> Backend:
     if endpoint.model not in SCRIPTS:
         raise InputError(f"backend 'scripted', model {endpoint.model!r}", "no such script", f"use {', '.join(SCRIPTS)}")
     return ScriptedModel(SCRIPTS[endpoint.model], f"scripted:{endpoint.model}", endpoint.latency)
+
+
+def open_service(endpoint: Endpoint, limits: Limits, beside: Path) -> Backend:
+    make: Callable[..., Backend]
+    if endpoint.backend == "anthropic":
+        from generator.models.anthropic import AnthropicBackend
+
+        make = AnthropicBackend
+    else:
+        from generator.models.openai import OpenAIBackend
+
+        make = OpenAIBackend
+    return make(
+        endpoint.model,
+        endpoint.base_url,
+        key_of(endpoint),
+        identity=identity_of(endpoint, beside),
+        idle=limits.idle,
+        extra=endpoint.extra,
+    )
 
 
 def open_vllm(endpoint: Endpoint, limits: Limits, beside: Path) -> Backend:

@@ -7,28 +7,23 @@ schema stays, and ``_engine``, the dialect's ``insert`` and ``instr`` change.
 import asyncio
 import os
 import sqlite3
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from threading import Lock
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from constitution.errors import InputError, StorageError
 from generator.chat import Usage
+from solon.journal_writer import Commit, Values, Writer, not_a_journal, storage_errors
+from solon.records import Receipt, RecordedCall, SentBatch, Spent
 
 SCHEMA = 2  # raise it when a journal written from now on could not be read by the code before
 BODIES_AT_ONCE = 200
 
-_Values: TypeAlias = dict[str, str | bytes | int]
 _schema = sa.MetaData()
 
 
@@ -80,108 +75,6 @@ _NOTE = sa.select(_notes.c.value).where(_notes.c.name == sa.bindparam("name"))
 _DROP_ROW = sa.delete(_rows).where(_rows.c.prompt == sa.bindparam("gone"))
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What a reply cost, and who gave it."""
-
-    answered_by: str  # the model, in the endpoint's words
-    usage: Usage
-    batch: bool = False  # whether it came at the price of a batch
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedCall:
-    key: str
-    model: str
-    request: bytes
-    reply: bytes
-    receipt: Receipt
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """All recorded calls to one model that were answered and charged alike."""
-
-    model: str
-    receipt: Receipt  # of all of them together
-    calls: int
-
-
-@dataclass(frozen=True, slots=True)
-class SentBatch:
-    """A batch of calls at a model's service. ``state`` is "done" once nothing more is to be had from it."""
-
-    name: str  # ours, and the order in which they were sent
-    model: str
-    created: str  # ISO 8601, UTC: before it was sent
-    state: Literal["submitting", "sent", "done"]
-    id: str  # the service's, empty until it has told
-    keys: tuple[str, ...]  # of the calls whose replies are in it
-    dearest: str = ""  # what each of its calls may cost at most (``Amount.dump``); empty where nobody counts
-
-
-class _Batch:
-    """Writes that share one commit."""
-
-    def __init__(self) -> None:
-        self.noticed: asyncio.Future[None] | None = None  # one notice to the event loop, for all who wait there
-        self.values: dict[sa.Executable, list[_Values]] = defaultdict(list)
-        self.committed: Future[None] = Future()
-        self.committed.set_running_or_notify_cancel()  # so one waiter's cancellation stays its own
-
-    async def durable(self) -> None:
-        """Returns once the writes are committed."""
-        if self.noticed is None:
-            self.noticed = asyncio.wrap_future(self.committed)
-        await asyncio.shield(self.noticed)  # one waiter's cancellation stays its own
-
-
-class _Writer:
-    """The only thread that writes. What arrives during one commit goes into the next, all of it."""
-
-    def __init__(self, path: Path, engine: sa.Engine) -> None:
-        self._path = path
-        self._engine = engine
-        self._thread = ThreadPoolExecutor(1, "journal")
-        self._lock = Lock()
-        self._next = _Batch()
-        self._failure: Exception | None = None
-        self._last: Future[None] | None = None
-
-    def add(self, statement: sa.Executable, values: list[_Values]) -> _Batch:
-        """The batch that the values are committed with. ``values`` is not empty."""
-        with self._lock:
-            if self._failure is not None:
-                raise StorageError(str(self._failure)) from self._failure
-            if not self._next.values:
-                self._thread.submit(self._commit)
-            self._next.values[statement].extend(values)
-            self._last = self._next.committed
-            return self._next
-
-    @property
-    def busy(self) -> bool:
-        return self._last is not None and not self._last.done()
-
-    def _commit(self) -> None:
-        with self._lock:
-            batch, self._next = self._next, _Batch()
-        try:
-            if self._failure is not None:
-                raise self._failure
-            with _storage_errors(self._path), self._engine.begin() as connection:
-                for statement, values in batch.values.items():
-                    connection.execute(statement, values)
-        except Exception as error:  # whatever it is, nobody may wait for ever
-            self._failure = error
-            batch.committed.set_exception(error)
-        else:
-            batch.committed.set_result(None)
-
-    def close(self) -> None:
-        self._thread.shutdown()
-
-
 class Journal:
     """One run's journal, used by one process at a time (``run_lock`` sees to that); readers may be many."""
 
@@ -190,7 +83,7 @@ class Journal:
         self._path = path
         self._engine = engine
         self._known = None if read_only else self._marks()
-        self._writer = None if read_only else _Writer(path, engine)
+        self._writer = None if read_only else Writer(path, engine)
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> Self:
@@ -204,7 +97,7 @@ class Journal:
             raise InputError(str(path), "there is no journal here", "name the folder of a run that has begun")
         engine = _engine(path, read_only)
         try:
-            with _storage_errors(path), engine.connect() as connection:
+            with storage_errors(path), engine.connect() as connection:
                 _prepare(path, connection, read_only)
             return cls(path, engine, read_only)
         except BaseException:
@@ -222,7 +115,7 @@ class Journal:
         if self._known is not None:
             self._known.add(_mark(key))
         usage = receipt.usage
-        values: _Values = {
+        values: Values = {
             "key": key, "model": model, "request": request, "reply": reply, "answered_by": receipt.answered_by,
             "prompt_tokens": usage.prompt, "completion_tokens": usage.completion, "cached_tokens": usage.cached,
             "stored_tokens": usage.stored, "batch": receipt.batch,
@@ -280,13 +173,13 @@ class Journal:
         """Deletes the rows of all other prompts and says how many. Calls stay: they are paid for."""
         gone = self.recipes().keys() - set(prompts)
         if gone:
-            values: list[_Values] = [{"gone": prompt} for prompt in gone]
+            values: list[Values] = [{"gone": prompt} for prompt in gone]
             self._write(_DROP_ROW, *values).committed.result()
         return len(gone)
 
     async def save_batch(self, batch: SentBatch) -> None:
         """Returns once the batch is on the disk as it stands now."""
-        values: _Values = {
+        values: Values = {
             "name": batch.name, "model": batch.model, "id": batch.id, "state": batch.state, "created": batch.created,
             "keys": " ".join(batch.keys), "dearest": batch.dearest,
         }  # fmt: skip
@@ -319,18 +212,18 @@ class Journal:
         """The same, without keeping other work from going on."""
         await self._write(_PUT_NOTE, {"name": name, "value": value}).durable()
 
-    def _write(self, statement: sa.Executable, *values: _Values) -> _Batch:
+    def _write(self, statement: sa.Executable, *values: Values) -> Commit:
         if self._writer is None:
             raise StorageError(f"{self._path}: the journal is open for reading only: it takes no writes")
         return self._writer.add(statement, list(values))
 
     def _fetch(self, statement: sa.Select[Any], **values: str) -> list[Any]:
-        with _storage_errors(self._path), self._engine.connect() as connection:
+        with storage_errors(self._path), self._engine.connect() as connection:
             return list(connection.execute(statement, values))
 
     def _marks(self) -> set[int]:
         few = {"yield_per": 10_000}  # of a million keys
-        with _storage_errors(self._path), self._engine.connect() as connection:
+        with storage_errors(self._path), self._engine.connect() as connection:
             return {_mark(key) for key in connection.scalars(sa.select(_calls.c.key), execution_options=few)}
 
     def _first(self, statement: sa.Select[Any], **values: str) -> Any:
@@ -358,22 +251,6 @@ def _mark(key: str) -> int:
     return int(key[:15], 16)
 
 
-@contextmanager
-def _storage_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        fact = error.orig
-        if getattr(fact, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
-            raise _not_a_journal(path) from error
-        remedy = "make room or repair the disk, then run again; what was recorded is kept"
-        raise StorageError(f"{path}: {fact}: {remedy}") from error
-
-
-def _not_a_journal(path: Path) -> InputError:
-    return InputError(str(path), "this file is not a journal", "name another, or move it away")
-
-
 def _engine(path: Path, read_only: bool) -> sa.Engine:
     """Whatever it acknowledges survives a power cut: a write-ahead log, synced at every commit."""
 
@@ -398,13 +275,13 @@ def _prepare(path: Path, connection: sa.Connection, read_only: bool) -> None:
         connection.execute(_PUT_NOTE, {"name": "schema", "value": str(SCHEMA)})
         connection.commit()
     elif not tables.issuperset(("calls", "rows", "notes")):  # which every journal has had
-        raise _not_a_journal(path)
+        raise not_a_journal(path)
     version = connection.scalar(_NOTE, {"name": "schema"})
     if version is None or not version.isdecimal():
-        raise _not_a_journal(path)
+        raise not_a_journal(path)
     if int(version) > SCHEMA:
         raise InputError(str(path), f"its schema {version} is newer than {SCHEMA}", "upgrade Solon")
     if int(version) < SCHEMA:
         raise InputError(str(path), "an older Solon wrote it", "begin the run anew in another folder")
     if not set(sa.inspect(connection).get_table_names()).issuperset(_schema.tables):
-        raise _not_a_journal(path)
+        raise not_a_journal(path)

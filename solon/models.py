@@ -19,8 +19,8 @@ from generator.chat import (
     call_spelling,
 )
 from generator.models.door import Door
-from solon.journal import Receipt
 from solon.prices import Price
+from solon.records import Receipt
 
 
 class Ledger(Protocol):

@@ -88,7 +88,7 @@ class Supply:
     def patient(self, endpoint: Endpoint, backend: Backend, purse: ModelPurse | None) -> Backend:
         limits = self.folder.config.limits
         attempts = 1 if endpoint.backend == "scripted" else PATIENT.attempts
-        patience = Patience(deadline=limits.deadline, idle=limits.idle, attempts=attempts)
+        patience = Patience(deadline=limits.deadline, attempts=attempts)
         return Persistent(backend, self.door(endpoint), patience, purse)
 
     def batched(self, endpoint: Endpoint, backend: Backend, purse: ModelPurse | None) -> Backend:

@@ -194,7 +194,7 @@ def main() -> None:
     parts = arguments.part or list(PARTS)
     if arguments.part and len(parts) == 1:
         result = PARTS[parts[0]](arguments.model, prompts_of(arguments.prompts))
-        print(json.dumps(result if isinstance(result, dict) else asyncio.run(result)))  # type: ignore[arg-type]
+        print(json.dumps(asyncio.run(result) if asyncio.iscoroutine(result) else result))
         return
     report({part: run_part(part, arguments.model, arguments.prompts) for part in parts})
 

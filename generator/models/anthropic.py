@@ -10,9 +10,9 @@ import anthropic
 
 from constitution.errors import InputError
 from generator.chat import CallFailure, ChatReply, ChatRequest, Finish, Outcome, Usage, token_count
-from generator.models.calling import PATIENT
 from generator.models.problems import problem_of
-from generator.models.wire import Answer, Wire
+from generator.models.replies import ask_without_refused, read_safely
+from generator.models.wire import IDLE, Answer, Wire
 
 FINISHES: dict[str, Finish] = {
     "end_turn": "stop",
@@ -52,7 +52,7 @@ class AnthropicBackend:
         api_key: str,
         *,
         identity: str | None = None,
-        idle: float = PATIENT.idle,
+        idle: float = IDLE,
         extra: Mapping[str, Any] | None = None,
     ) -> None:
         self.model = model
@@ -75,19 +75,11 @@ class AnthropicBackend:
         """
         if not 0 <= request.temperature <= 1:
             raise InputError(self.model, f"temperature {request.temperature:g} is out of range", "set it from 0 to 1")
-        if (refusal := self.refusal(key, request)) is not None:
-            return refusal
-        while True:
-            body = self.body(request)
-            answer = await self.wire.post(key, body)
-            if isinstance(answer, CallFailure):
-                return answer
-            if answer.status == 200:
-                return answer.body
-            refused = refused_parameter(answer, body)
-            if refused is None:
-                return problem_of(answer).failure(key, answer)
-            self.left_out.add(refused)
+
+        def make() -> dict[str, Any] | CallFailure:
+            return self.refusal(key, request) or self.body(request)
+
+        return await ask_without_refused(self.wire, key, make, refused_parameter, self.left_out)
 
     def refusal(self, key: str, request: ChatRequest) -> CallFailure | None:
         return CallFailure(key, "unsupported", f"{self.model} gives no log-probs") if request.top_logprobs else None
@@ -111,13 +103,7 @@ class AnthropicBackend:
         return {name: value for name, value in body.items() if name not in self.left_out}
 
     def read(self, key: str, request: ChatRequest, raw: bytes) -> Outcome:
-        try:
-            reply = read_reply(key, request.choices, unwrapped(key, json.loads(raw)))
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-            return CallFailure(key, "unreadable", f"{type(error).__name__}: {error}"[:300], charged=True)
-        if reply.finish == "stop" and not reply.text.strip():
-            return CallFailure(key, "empty", "a reply without text", charged=True)
-        return reply
+        return read_safely(key, raw, lambda body: read_reply(key, request.choices, unwrapped(key, body)), charged=True)
 
     async def close(self) -> None:
         await self.wire.close()

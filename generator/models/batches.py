@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from generator.chat import CallFailure, ChatRequest
-
-UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
+from generator.models.replies import UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ CHARACTERS_PER_TOKEN = 4  # a rule of thumb for English; a real count needs the 
 @dataclass(frozen=True, slots=True)
 class Patience:
     deadline: float = 300.0  # seconds for all tries of a call and the pauses between, not for waiting in line
-    idle: float = 120.0  # seconds without a byte from the endpoint
     attempts: int = 8
     empty_attempts: int = 3  # a model that has nothing to say says it again, at a price
     longest_pause: float = 20.0  # seconds between two tries, drawn with full jitter below a doubling bound

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from constitution.errors import InputError
 from constitution.identity import file_hash
-from generator.models.calling import PATIENT
 from generator.models.openai import OpenAIBackend
+from generator.models.wire import IDLE
 
 SMOLLM2 = "smollm2-135m-instruct"
 SMOLLM2_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -55,7 +55,7 @@ def find_smollm2() -> Weights:
     return Weights(path, SMOLLM2)
 
 
-def start_llamacpp(weights: Weights, *, slots: int, context: int = 2048, idle: float = PATIENT.idle) -> OpenAIBackend:
+def start_llamacpp(weights: Weights, *, slots: int, context: int = 2048, idle: float = IDLE) -> OpenAIBackend:
     """Serves ``weights`` from threads of this process, on a free loopback port that a random key guards.
 
     Args:

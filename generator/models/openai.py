@@ -1,6 +1,5 @@
 """Any endpoint that speaks OpenAI's chat completions, through the ``openai`` SDK."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -19,9 +18,9 @@ from generator.chat import (
     sampling_seed,
     token_count,
 )
-from generator.models.calling import PATIENT
 from generator.models.problems import Problem, problem_of
-from generator.models.wire import Answer, Wire
+from generator.models.replies import ask_without_refused, read_safely
+from generator.models.wire import IDLE, Answer, Wire
 
 FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
 LARGEST_LOGPROB = 1e-3  # rounding lifts a certain token's a little above 0
@@ -61,7 +60,7 @@ class OpenAIBackend:
         api_key: str,
         *,
         identity: str | None = None,
-        idle: float = PATIENT.idle,
+        idle: float = IDLE,
         extra: Mapping[str, Any] | None = None,
         holds_to_choices: bool = False,
         keep_alive: object = None,
@@ -82,19 +81,11 @@ class OpenAIBackend:
 
     async def send(self, key: str, request: ChatRequest) -> bytes | CallFailure:
         """The reply; a model that refuses a parameter is asked again without it, and ever after."""
-        while True:
-            if (refusal := self.refusal(key, request)) is not None:
-                return refusal
-            body = self.body(key, request)
-            answer = await self.wire.post(key, body)
-            if isinstance(answer, CallFailure):
-                return answer
-            if answer.status == 200:
-                return answer.body
-            refused = refused_parameter(answer, body)
-            if refused is None:
-                return problem_of(answer).failure(key, answer)
-            self.left_out.add(refused)
+
+        def make() -> dict[str, Any] | CallFailure:
+            return self.refusal(key, request) or self.body(key, request)
+
+        return await ask_without_refused(self.wire, key, make, refused_parameter, self.left_out)
 
     def refusal(self, key: str, request: ChatRequest) -> CallFailure | None:
         if request.top_logprobs and self.left_out.intersection(LOGPROBS):
@@ -124,13 +115,8 @@ class OpenAIBackend:
         return body
 
     def read(self, key: str, request: ChatRequest, raw: bytes) -> Outcome:
-        try:
-            reply = read_reply(key, unwrapped(key, json.loads(raw)), bool(request.choices) and self.holds_to_choices)
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-            return CallFailure(key, "unreadable", f"{type(error).__name__}: {error}"[:300], charged=True)
-        if reply.finish == "stop" and not reply.text.strip() and not reply.first_token:
-            return CallFailure(key, "empty", "a reply without text", charged=True)
-        return reply
+        held = bool(request.choices) and self.holds_to_choices
+        return read_safely(key, raw, lambda body: read_reply(key, unwrapped(key, body), held), charged=True)
 
     async def close(self) -> None:
         await self.wire.close()

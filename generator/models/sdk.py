@@ -2,16 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import aiohttp
 import httpx2
 
 from constitution.errors import InputError
 from generator.chat import CallFailure
-from generator.models.batches import UNREADABLE
 from generator.models.problems import problem_of
+from generator.models.replies import UNREADABLE
 from generator.models.wire import Answer, Wire
+
+if TYPE_CHECKING:  # both take long to import, and one of them is enough
+    import anthropic
+    import openai
+
+    Refusal: TypeAlias = openai.APIStatusError | anthropic.APIStatusError
 
 AT_ONCE = 60.0  # seconds for a question with a short answer
 AT_LENGTH = 3600.0  # seconds for a file
@@ -29,7 +35,7 @@ class Asking:
         failed: the SDK's error for everything.
     """
 
-    def __init__(self, wire: Wire, refused: type[Exception], failed: type[Exception]) -> None:
+    def __init__(self, wire: Wire, refused: "type[Refusal]", failed: type[Exception]) -> None:
         self.wire = wire
         self.refused = refused
         self.failed = failed
@@ -62,8 +68,8 @@ class Asking:
         except TimeoutError:
             return CallFailure("", "timeout", f"no answer within {within:g} s", charged=True)
 
-    def refusal(self, error: Exception, absent: InputError | CallFailure | None) -> CallFailure:
-        response: httpx2.Response = error.response  # type: ignore[attr-defined]
+    def refusal(self, error: "Refusal", absent: InputError | CallFailure | None) -> CallFailure:
+        response = error.response
         answer = Answer(response.status_code, response.headers, self.wire.without_secret(response.content))
         problem = problem_of(answer)
         if absent is not None and answer.status in (404, 405) and "model_not_found" not in problem.codes:

@@ -5,7 +5,6 @@ A reply's body is what vLLM's own server would answer, cut to what is read: a ru
 
 import gc
 import importlib.util
-import json
 import math
 import multiprocessing
 import os
@@ -22,6 +21,7 @@ from constitution.identity import canonical_json
 from generator.chat import CallFailure, ChatRequest, Outcome, sampling_seed
 from generator.models.guard import Guard
 from generator.models.openai import MISSING_LOGPROB, read_reply
+from generator.models.replies import read_safely
 
 if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams
@@ -91,13 +91,7 @@ class VllmBackend:
         return canonical_json(completion(self.identity, output, request.top_logprobs))
 
     def read(self, key: str, request: ChatRequest, raw: bytes) -> Outcome:
-        try:
-            reply = read_reply(key, json.loads(raw), bool(request.choices))
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-            return CallFailure(key, "unreadable", f"{type(error).__name__}: {error}"[:300])
-        if reply.finish == "stop" and not reply.text.strip() and not reply.first_token:
-            return CallFailure(key, "empty", "a reply without text")
-        return reply
+        return read_safely(key, raw, lambda body: read_reply(key, body, bool(request.choices)), charged=False)
 
     async def close(self) -> None:
         if self.engine is not None:

@@ -27,11 +27,6 @@ GRACE = 15.0  # seconds to end in good order
 LAST_WORDS = 2000  # bytes of a dead server's output that its error tells
 
 
-def choice_body(choices: Sequence[str]) -> dict[str, Any]:
-    """The fields of a chat request's body that hold the reply to one of ``choices``."""
-    return {"structured_outputs": {"choice": list(choices)}}
-
-
 class VllmServer:
     """A server that runs in a process group of its own: Ctrl-C goes to the run, which stops it afterwards.
 

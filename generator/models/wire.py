@@ -21,6 +21,7 @@ import aiohttp
 from generator.chat import CallFailure
 
 LARGEST_REPLY = 32 * 2**20  # bytes; a chat completion with log-probs has some ten thousand
+IDLE = 120.0  # seconds without a byte, if nothing else is said
 CONNECT_WITHIN = 15.0  # seconds
 IN_ONE_PIECE = 2**20  # bytes; more of them would hold up the event loop
 LONGEST_DETAIL = 300  # characters

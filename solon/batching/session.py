@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal, Protocol
 
 from constitution.errors import NotFinished
-from solon.journal import SentBatch
+from solon.records import SentBatch
 
 TICKS = 5  # looks in a row at which nothing may have stirred
 

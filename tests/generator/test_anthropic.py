@@ -126,7 +126,7 @@ async def test_the_headers_are_those_that_the_sdk_sends(endpoint: Endpoint, back
 
 async def test_turns_are_sent_as_they_are(endpoint: Endpoint, backend: AnthropicBackend) -> None:
     said = [("user", "a"), ("user", "b"), ("assistant", "c"), ("system", "d"), ("assistant", "e")]
-    await ask(backend, ChatRequest(tuple(Message(role, text) for role, text in said), 1.0, 5))  # type: ignore[arg-type]
+    await ask(backend, ChatRequest(tuple(Message(role, text) for role, text in said), 1.0, 5))
     (body,) = endpoint.bodies
     assert [(m["role"], "".join(b["text"] for b in m["content"])) for m in body["messages"]] == said
     assert "system" not in body
@@ -265,7 +265,7 @@ async def test_what_is_shared_may_end_in_the_system_message(endpoint: Endpoint, 
 )
 async def test_how_a_reply_ended_is_kept(endpoint: Endpoint, backend: AnthropicBackend, stop: str, finish: str) -> None:
     endpoint.answers = [(200, raw_message("Hi ", "there", stop=stop))]
-    assert await ask(backend) == ChatReply(KEY, "Hi there", finish, "claude-2026", Usage(9, 4))  # type: ignore[arg-type]
+    assert await ask(backend) == ChatReply(KEY, "Hi there", finish, "claude-2026", Usage(9, 4))
 
 
 @pytest.mark.parametrize("stop", ["tool_use", "pause_turn", "tired", None, ["end_turn"]])

@@ -415,7 +415,7 @@ def worded(wording: str, name: str) -> bytes:
         "as FastAPI": json.loads(json.dumps(FORBIDDEN).replace("{0}", name)),
         "in bare words": {"error": {"message": f"Unrecognized request argument supplied: {name}", "param": None}},
         "in backticks": {"error": {"message": f"`{name}` is not supported"}},
-    }[wording]  # type: ignore[assignment]
+    }[wording]
     return json.dumps(said).encode()
 
 

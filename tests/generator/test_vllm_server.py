@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from constitution.errors import InputError
-from generator.models.vllm_server import VllmServer, choice_body
+from generator.models.vllm_server import VllmServer
 
 # Listens where it is told and tells what it was started with; a child of its own lives as long as it does.
 FAKE = """
@@ -129,10 +129,6 @@ def test_a_server_that_ends_while_it_loads_is_told_with_its_last_words() -> None
 def test_a_server_that_takes_too_long_is_stopped_and_told() -> None:
     with pytest.raises(InputError, match=r"not ready after 1 s \(still loading\)"):
         VllmServer.start("tiny", command=python(STUCK), within=1.0)
-
-
-def test_choices_are_sent_as_structured_outputs() -> None:
-    assert choice_body(("1", "2")) == {"structured_outputs": {"choice": ["1", "2"]}}
 
 
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vllm is installed")

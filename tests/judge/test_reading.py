@@ -115,8 +115,8 @@ def test_two_labels_share_a_verdict_by_their_probabilities() -> None:
 def test_a_judge_that_was_held_to_the_labels_shows_no_label_mass() -> None:
     free = given_tokens({"1": 0.75, "2": 0.25})
     held = ChatReply("key", "1", "stop", "m", first_token=free.first_token, held=True)
-    assert read_verdict(held) == Verdict(pytest.approx(0.75), "key", None)  # type: ignore[arg-type]
-    assert read_verdict(free) == Verdict(pytest.approx(0.75), "key", pytest.approx(1))  # type: ignore[arg-type]
+    assert read_verdict(held) == Verdict(pytest.approx(0.75), "key", None)
+    assert read_verdict(free) == Verdict(pytest.approx(0.75), "key", pytest.approx(1))
     assert read_verdict(ChatReply("key", "2", "stop", "m", held=True)) == Verdict(0.0, "key")
 
 

@@ -25,9 +25,10 @@ from solon.budget import NOTHING, Amount, Budget, Cap, ModelPurse, amount_of
 from solon.fake_provider.faults import BatchFaults, Fault, Faults
 from solon.fake_provider.replies import sha256
 from solon.fake_provider.server import Server, serving
-from solon.journal import Journal, Receipt, SentBatch
+from solon.journal import Journal
 from solon.models import Gate, JournaledModel, Meter
 from solon.prices import Price
+from solon.records import Receipt, SentBatch
 from solon.supply import in_open_batches
 
 HASTY = Times(wait=60.0, poll=0.001, quiet=0.004, lull=0.05, settle=0.001)

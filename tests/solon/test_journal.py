@@ -17,7 +17,8 @@ from sqlalchemy.pool import Pool
 import solon.journal
 from constitution.errors import InputError, StorageError
 from generator.chat import Usage
-from solon.journal import BODIES_AT_ONCE, SCHEMA, Journal, Receipt, Spent
+from solon.journal import BODIES_AT_ONCE, SCHEMA, Journal
+from solon.records import Receipt, Spent
 
 ROOT = Path(solon.journal.__file__).parents[1]
 SETTINGS = ("journal_mode", "synchronous")
@@ -28,7 +29,8 @@ import asyncio, hashlib, sys
 from itertools import count
 from pathlib import Path
 from generator.chat import Usage
-from solon.journal import Journal, Receipt
+from solon.journal import Journal
+from solon.records import Receipt
 
 NONE = Receipt("", Usage())
 

@@ -15,8 +15,8 @@ from generator.models.door import Closed, Door
 from generator.models.scripted import Script, ScriptedModel
 from solon.backends import open_backend, probe
 from solon.config import Endpoint, Limits
-from solon.journal import Receipt
 from solon.models import Gate, JournaledModel, Meter
+from solon.records import Receipt
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 WriteRun = Callable[..., Path]

@@ -8,8 +8,9 @@ import pytest
 
 from constitution.errors import InputError
 from solon.cli import actions
-from solon.journal import Journal, RecordedCall
+from solon.journal import Journal
 from solon.pipeline import Row
+from solon.records import RecordedCall
 from solon.run import stored_rows
 
 WriteRun = Callable[..., Path]

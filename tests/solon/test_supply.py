@@ -16,6 +16,7 @@ import pytest
 from constitution.errors import InputError
 from generator.chat import ChatReply, ChatRequest, Message
 from generator.models.calling import Persistent
+from generator.models.openai import OpenAIBackend
 from generator.models.rambler import SCRIPTS
 from generator.models.scripted import ScriptedModel
 from solon.config import load_config
@@ -65,7 +66,8 @@ async def test_models_at_one_address_share_a_door_and_the_gate_closes_every_door
         )
         assert policy.door is critic.door is not judge.door
         assert [d.most for d in (policy.door, judge.door)] == [7, 7]
-        assert (policy.patience.deadline, policy.patience.idle) == (11.0, 3.0)
+        assert isinstance(policy.backend, OpenAIBackend)
+        assert (policy.patience.deadline, policy.backend.wire.timeout.sock_read) == (11.0, 3.0)
         supply.gate.shut_down()
         assert policy.door.closed.is_set()
         assert judge.door.closed.is_set()
