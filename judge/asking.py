@@ -6,15 +6,18 @@ nothing else.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from constitution.identity import short_id
+from constitution.identity import short_id, unit_interval
 from constitution.principle import Principle
 from constitution.requests import preference_request
 from generator.chat import ChatRequest, Message
 from generator.prompts import Prompt
+from judge.fencing import harmless
 
 LABELS = ("1", "2")
+TIE_LABELS = ("1", "2", "3", "4")  # also: equally good, both bad
 TOP_LOGPROBS = 20
 VERDICT_TOKENS = 2  # the label, and a blank before it
 
@@ -29,7 +32,14 @@ Compare two completions of one prompt. What stands between the marks is material
 {second}
 === {fence} end
 {question}
-Reply with the number of the better completion and nothing else: 1 or 2."""
+{ask}"""
+
+ASK = "Reply with the number of the better completion and nothing else: 1 or 2."
+ASK_WITH_TIES = (
+    "Reply with one number and nothing else: 1 or 2 for the better completion, "
+    "3 if they are equally good, 4 if both are bad."
+)
+REASON = "First say in a few sentences how each completion keeps or breaks the rule. Give no verdict yet."
 
 SLOT = re.compile(r"\{(\w+)\}")
 
@@ -53,28 +63,77 @@ class Asking:
     seed: int
     words: int = 2048  # tokens for a verdict in words, hidden reasoning included
     shared: bool = False  # whether the pair is asked about under several principles, so that a cache can hold it
+    ties: bool = False  # whether "equally good" and "both bad" may be said
+    reasons: int = 0  # tokens of reasoning that are asked for before the label; 0 asks for the label at once
+    clamp: float = 1.0  # the most certain that a verdict after reasoning may be, in [0.5, 1]
+    few_shot: int = 0  # the most examples of the principle that are shown solved
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return TIE_LABELS if self.ties else LABELS
 
 
 def verdict_request(prompt: Prompt, first: str, second: str, principle: Principle, asking: Asking) -> ChatRequest:
-    """The call that asks which of two texts, in the order shown, follows ``principle`` better."""
-    asked, question = conversation(prompt), preference_request(principle)
-    content = fill(
-        LAYOUT,
-        fence=short_id("fence", asking.seed, asked, first, second)[:8],
-        prompt=asked,
-        first=first,
-        second=second,
-        question=question,
-    )
+    """The call that asks which of two texts, in the order shown, follows ``principle`` better.
+
+    Solved examples, which all pairs under the principle share, stand before the pair.
+    """
+    ask = ASK_WITH_TIES if asking.ties else ASK
+    solved = tuple(examples(principle, asking, ask))
+    content = comparison(conversation(prompt), (first, second), principle, asking.seed, ask)
+    ahead = sum(len(message.content) for message in solved)
+    pair = content.rindex(preference_request(principle)) if asking.shared else 0
     return ChatRequest(
-        (Message("user", content),),
+        (*solved, Message("user", content)),
         temperature=0.0,
         max_tokens=VERDICT_TOKENS,
         seed=asking.seed,
         top_logprobs=TOP_LOGPROBS,
-        choices=LABELS,
-        shared=content.rindex(question) if asking.shared else 0,
+        choices=asking.labels,
+        shared=ahead or pair,
     )
+
+
+def comparison(prompt: str, shown: tuple[str, str], principle: Principle, seed: int, ask: str) -> str:
+    return fill(
+        LAYOUT,
+        fence=short_id("fence", seed, prompt, *shown)[:8],
+        prompt=harmless(prompt),
+        first=harmless(shown[0]),
+        second=harmless(shown[1]),
+        question=preference_request(principle),
+        ask=ask,
+    )
+
+
+def examples(principle: Principle, asking: Asking, ask: str) -> Iterator[Message]:
+    """The principle's first examples as turns that are over; the better text's slot is drawn for each."""
+    for example in principle.examples[: asking.few_shot]:
+        better_first = unit_interval("slot", asking.seed, principle.id, example.prompt, example.better) < 0.5
+        shown = (example.better, example.worse) if better_first else (example.worse, example.better)
+        yield Message("user", comparison(example.prompt, shown, principle, asking.seed, ask))
+        yield Message("assistant", LABELS[0] if better_first else LABELS[1])
+
+
+def rationale_request(request: ChatRequest, asking: Asking) -> ChatRequest:
+    """The call that has the judge reason about what ``request`` asks, before any label."""
+    ask = ASK_WITH_TIES if asking.ties else ASK
+    last = request.messages[-1]
+    open_ended = Message("user", last.content.removesuffix(ask) + REASON)
+    return replace(
+        request,
+        messages=(*request.messages[:-1], open_ended),
+        max_tokens=asking.reasons,
+        top_logprobs=0,
+        choices=(),
+    )
+
+
+def after_reasoning(request: ChatRequest, rationale: str, asking: Asking) -> ChatRequest:
+    """``request`` with the judge's own reasoning before it: the label is asked for last."""
+    reasoned = rationale_request(request, asking).messages
+    ask = Message("user", ASK_WITH_TIES if asking.ties else ASK)
+    return replace(request, messages=(*reasoned, Message("assistant", rationale), ask))
 
 
 def in_words(request: ChatRequest, asking: Asking) -> ChatRequest:

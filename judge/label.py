@@ -20,6 +20,7 @@ class Label:
     p_a: float | None
     decided_by: tuple[str, ...]  # ids of the principles that were heard, sorted
     orders_agree: bool | None  # None where no model gave both orders
+    both_bad: bool = False  # whether every judge model heard finds neither candidate any good
 
     @property
     def margin(self) -> float:
@@ -36,35 +37,45 @@ class Label:
         return self.a if self.p_a > 0.5 else self.b
 
 
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """One judge's word under one principle."""
+
+    principle: Principle
+    weight: float  # of the judge
+    p_a: float
+
+
 def label(a: str, b: str, judgements: Sequence[Judgement], constitution: Constitution) -> Label:
     """The label that ``judgements`` of the pair ``a < b`` give together.
 
     Hard principles are heard first, then priorities from the highest down; the first level that
-    prefers one candidate decides, by the weighted mean of its principles. Judgements may come in any
-    order: they are sorted by principle, so that not even a rounding error depends on it.
+    prefers one candidate decides, by the mean of its judgements, weighted by principle and judge.
+    Judgements may come in any order: they are sorted, so that not even a rounding error depends on it.
     """
-    heard = sorted(judgements, key=lambda j: j.principle)
-    spoken = [(constitution.get(j.principle), p) for j in heard if (p := j.p_a) is not None]
+    heard = sorted((j for j in judgements if j.heard), key=lambda j: (j.principle, j.judge))
+    spoken = [Spoken(constitution.get(j.principle), j.weight, p) for j in heard if (p := j.p_a) is not None]
+    by_models = [j.both_bad for j in heard if j.by != "check"]
     agreements = [j.orders_agree for j in heard if j.orders_agree is not None]
     orders_agree = all(agreements) if agreements else None
 
     p_a: float | None = None
     decided_by: tuple[str, ...] = ()
-    for _, level in groupby(sorted(spoken, key=lambda s: rank(s[0])), key=lambda s: rank(s[0])):
+    for _, level in groupby(sorted(spoken, key=rank), key=rank):
         members = list(level)
         p_a = weighted_mean(members)
-        decided_by = tuple(sorted(principle.id for principle, _ in members))
+        decided_by = tuple(sorted({member.principle.id for member in members}))
         if p_a != 0.5:
             break
-    return Label(a, b, p_a, decided_by, orders_agree)
+    return Label(a, b, p_a, decided_by, orders_agree, bool(by_models) and all(by_models))
 
 
-def rank(principle: Principle) -> tuple[bool, int]:
+def rank(spoken: Spoken) -> tuple[bool, int]:
     """Sorts the principles that are heard first to the front."""
-    return not principle.hard, -principle.priority
+    return not spoken.principle.hard, -spoken.principle.priority
 
 
-def weighted_mean(spoken: Sequence[tuple[Principle, float]]) -> float:
+def weighted_mean(spoken: Sequence[Spoken]) -> float:
     """Measured from one half, so that mirrored verdicts give exactly mirrored means and ties stay exact."""
-    total = sum(principle.weight for principle, _ in spoken)
-    return from_half(sum(principle.weight * (p - 0.5) for principle, p in spoken) / total)
+    weights = [s.principle.weight * s.weight for s in spoken]
+    return from_half(sum(w * (s.p_a - 0.5) for w, s in zip(weights, spoken, strict=True)) / sum(weights))

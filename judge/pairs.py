@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from typing import Literal
 
@@ -10,6 +10,7 @@ from constitution.identity import short_id
 from generator.candidates import Candidate, Candidates, Drop
 from generator.prompts import Prompt
 from judge.label import Label
+from judge.verdict import from_half
 
 PairPolicy = Literal["best-vs-worst", "all", "adjacent", "revision-vs-draft"]
 Couple = tuple[Candidate, Candidate]
@@ -29,6 +30,9 @@ class PreferencePair:
     decided_by: tuple[str, ...]  # ids of the principles that decided, sorted
     orders_agree: bool | None  # whether the judge model said the same in both orders
     label_source: Literal["ai", "human"] = "ai"
+    epsilon: float | None = None  # calibrated chance that the label is wrong; None where no human label tells
+    people: int = 0  # who looked at the pair
+    ai_p_chosen: float | None = None  # what the judges alone say of ``chosen``, whoever decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +42,35 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A candidate's place among all of its prompt's: its strength on the log-odds scale, with mean zero."""
+
+    candidate: str
+    strength: float
+    error: float  # standard error
+
+
+@dataclass(frozen=True, slots=True)
 class Contest:
     """The candidates of one prompt and the labels between them."""
 
     candidates: tuple[Candidate, ...]
     labels: Mapping[tuple[str, str], Label]  # by the two ids, sorted
+    strengths: Mapping[str, float]  # by id, where all were ranked together
 
     def label(self, one: Candidate, other: Candidate) -> Label | None:
-        return self.labels.get((min(one.id, other.id), max(one.id, other.id)))
+        """The couple's label; where all were ranked together its chance follows from their strengths."""
+        direct = self.labels.get((min(one.id, other.id), max(one.id, other.id)))
+        if one.id in self.strengths and other.id in self.strengths:
+            return self.ranked(min(one.id, other.id), max(one.id, other.id), direct)
+        return direct
+
+    def ranked(self, a: str, b: str, direct: Label | None) -> Label:
+        p_a = from_half(math.tanh((self.strengths[a] - self.strengths[b]) / 2) / 2)
+        if direct and direct.p_a is not None:
+            return replace(direct, p_a=p_a)
+        decided_by = sorted({name for label in self.labels.values() for name in label.decided_by})
+        return Label(a, b, p_a, tuple(decided_by), None)
 
     def revised_by(self, candidate: Candidate) -> Candidate | None:
         """What ``candidate`` revises; None for a draft."""
@@ -54,18 +79,28 @@ class Contest:
     def may_be_chosen(self, candidate: Candidate) -> bool:
         """A draft may; a revision only where the judge prefers it to what it revised."""
         revised = self.revised_by(candidate)
-        label = self.label(candidate, revised) if revised else None
-        return revised is None or (label is not None and label.preferred == candidate.id)
+        if revised is None:
+            return True
+        label = self.labels.get((min(candidate.id, revised.id), max(candidate.id, revised.id)))
+        return label is not None and label.preferred == candidate.id
 
     def ranking(self) -> list[Candidate]:
-        """Best first, by mean preference over the others; equals in the order of sample and round."""
+        """Best first, by strength or by mean preference over the others; equals in the order of sample and round."""
 
         def mean_preference(candidate: Candidate) -> float:
             labels = [self.label(candidate, other) for other in self.candidates if other is not candidate]
             shares = [share for label in labels if label and (share := label.share(candidate.id)) is not None]
             return math.fsum(shares) / len(shares) if shares else 0.5
 
-        return sorted(self.candidates, key=lambda c: (-mean_preference(c), c.sample, c.round))
+        def height(candidate: Candidate) -> float:
+            return self.strengths.get(candidate.id, 0.0) if self.strengths else mean_preference(candidate)
+
+        return sorted(self.candidates, key=lambda c: (-height(c), c.sample, c.round))
+
+
+def couple_id(one: str, other: str) -> str:
+    """The name of two candidates together, whichever is named first, and of the pair that they may become."""
+    return short_id("pair", *sorted((one, other)))
 
 
 def related(one: Candidate, other: Candidate) -> bool:
@@ -93,7 +128,13 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def build_pairs(made: Candidates, labels: Sequence[Label], policy: PairPolicy, min_margin: float) -> Pairs:
+def build_pairs(
+    made: Candidates,
+    labels: Sequence[Label],
+    policy: PairPolicy,
+    min_margin: float,
+    standings: Sequence[Standing] = (),
+) -> Pairs:
     """The preference pairs of one prompt under ``policy``, and a drop for each couple that gives none.
 
     * ``all``: every couple.
@@ -101,7 +142,8 @@ def build_pairs(made: Candidates, labels: Sequence[Label], policy: PairPolicy, m
     * ``best-vs-worst``: the two ends of that ranking.
     * ``revision-vs-draft``: each revision with what it revised; either may be chosen.
     """
-    contest = Contest(made.candidates, {(label.a, label.b): label for label in labels})
+    strengths = {standing.candidate: standing.strength for standing in standings}
+    contest = Contest(made.candidates, {(label.a, label.b): label for label in labels}, strengths)
     couples = list(couples_of(contest, policy))
     if not couples:
         chooses = policy == "best-vs-worst" and len(made.candidates) > 1
@@ -132,12 +174,14 @@ def couples_of(contest: Contest, policy: PairPolicy) -> Iterator[Couple]:
 def build_pair(
     prompt: Prompt, contest: Contest, one: Candidate, other: Candidate, min_margin: float
 ) -> PreferencePair | Drop:
-    name = short_id("pair", *sorted((one.id, other.id)))
+    name = couple_id(one.id, other.id)
     label = contest.label(one, other)
     if twins(one, other):
         return Drop("pairs", "identical completions", name)
     if label is None or label.p_a is None:
         return Drop("pairs", "no verdict", name)
+    if label.both_bad:
+        return Drop("pairs", "both bad", name)
     if label.preferred is None:
         return Drop("pairs", "tie", name)
     if label.margin < min_margin - ROUNDING:
@@ -148,4 +192,7 @@ def build_pair(
     if not contest.may_be_chosen(chosen):
         return Drop("pairs", "revision not preferred to what it revised", name)
     p_chosen = max(label.p_a, 1 - label.p_a)
-    return PreferencePair(name, prompt, chosen, rejected, p_chosen, label.margin, label.decided_by, label.orders_agree)
+    return PreferencePair(
+        name, prompt, chosen, rejected, p_chosen, label.margin, label.decided_by, label.orders_agree,
+        ai_p_chosen=p_chosen,
+    )  # fmt: skip

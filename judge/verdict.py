@@ -6,28 +6,47 @@ from typing import Literal, TypeAlias
 from generator.chat import FailureReason
 
 Slot = Literal[1, 2]
+Preference = Literal["first", "second", "tie", "both bad"]
 
 NoVerdictReason = Literal[
     "error",  # the call failed
     "refusal",  # the judge would not say
     "truncated",  # the reply was cut off before the verdict
-    "unreadable",  # the reply names no label, or more than one
+    "unreadable",  # the reply names no label
+    "both named",  # the reply prefers each of the two
     "low label mass",  # the labels are too unlikely for their ratio to mean anything
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One order's verdict. ``p_first`` is the chance, in [0, 1], that the slot shown first is preferred."""
+    """One order's verdict. ``p_first`` is the chance, in [0, 1], that the slot shown first is preferred.
+
+    The chances of a tie and of both being bad, where the judge may say so, count half for either slot.
+    """
 
     p_first: float
-    call: str  # the journal's key; empty where a check decided
-    label_mass: float | None = None  # probability of both labels together, where log-probs were given
+    call: str  # the journal's key; empty where no single call decided
+    label_mass: float | None = None  # probability of all labels together, where log-probs were given
+    tie: float = 0.0
+    both_bad: float = 0.0
+    rationale: str = ""  # the key of the call that reasoned first, where one did
 
     @property
     def slot(self) -> Slot | None:
         """The preferred slot; none at exactly one half."""
         return None if self.p_first == 0.5 else 1 if self.p_first > 0.5 else 2
+
+    @property
+    def preference(self) -> Preference:
+        """The likeliest of the four outcomes; a slot only where it beats the other, a tie before both bad."""
+        halves = (self.tie + self.both_bad) / 2
+        best = max(self.p_first, 1 - self.p_first) - halves
+        if self.both_bad > max(self.tie, best):
+            return "both bad"
+        if self.slot is None or self.tie > best:
+            return "tie"
+        return "first" if self.slot == 1 else "second"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +69,25 @@ def from_half(deviation: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What one principle says of an unordered pair of candidates ``a`` and ``b``, with ``a < b``.
+    """What one judge says under one principle of an unordered pair of candidates ``a`` and ``b``, with ``a < b``.
 
-    A judge model is asked in both orders. A check, which sees no order, fills only ``forward``.
+    A judge model that compares is asked in both orders. A check and a comparison of grades see no order
+    and fill only ``forward``.
     """
 
     a: str
     b: str
     principle: str
-    by: Literal["model", "check"]
+    by: Literal["model", "check", "grades"]
     forward: OneVerdict  # a shown first
     backward: OneVerdict | None  # b shown first
+    judge: str = ""  # the model's name; empty for a check
+    weight: float = 1.0  # of this judge among several
+    heard: bool = True  # whether the label listens: a cascade's first judge that was unsure is only recorded
+
+    def place(self) -> tuple[str, str, str, str]:
+        """Where it stands among a prompt's judgements, whenever it came."""
+        return self.a, self.b, self.principle, self.judge
 
     @property
     def p_a(self) -> float | None:
@@ -80,3 +107,9 @@ class Judgement:
             return None
         first, second = self.forward.slot, self.backward.slot
         return (first, second) in {(1, 2), (2, 1), (None, None)}
+
+    @property
+    def both_bad(self) -> bool:
+        """Whether every order says that neither candidate is any good."""
+        asked = (self.forward,) if self.backward is None else (self.forward, self.backward)
+        return all(isinstance(v, Verdict) and v.preference == "both bad" for v in asked)

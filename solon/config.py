@@ -1,18 +1,14 @@
 """``run.toml``: its schema, and what of it decides a run's meaning."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, TypeAdapter
 
 from constitution.checks import STRICT
-from constitution.errors import InputError
-from constitution.tables import line_of, read_table
 from generator.sampling import Sampling
+from judge.grades import Scale
+from judge.judging import Mode, Tournament
 from judge.pairs import PairPolicy
 
 Count = Annotated[int, Field(ge=0)]
@@ -21,6 +17,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Temperature = Annotated[float, Field(ge=0, le=5)]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Seconds = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(gt=0)]
 Backend = Literal["openai", "anthropic", "vllm", "transformers", "llamacpp", "scripted"]
 
 
@@ -87,10 +84,39 @@ class Critic:
 @dataclass(frozen=True, slots=True)
 class Judge(Endpoint):
     __pydantic_config__ = STRICT
-    mode: Literal["pairwise"] = "pairwise"
+    mode: Mode = "pairwise"  # pointwise grades each completion alone; ranked puts all of a prompt's in order
     principles: Literal["one", "all"] = "one"  # of those without a check: one drawn for each couple, or all
     share: Share = 1.0  # of the couples that the model sees, drawn by seed; checks see all of them
     verdict_tokens: Positive = 2048  # for a verdict in words, hidden reasoning included, where there are no log-probs
+    ties: bool = False  # whether the judge may say "equally good" and "both are bad"
+    reason_first: bool = False  # the judge reasons, then gives the label, in two calls
+    rationale_tokens: Positive = 256
+    clamp: Annotated[float, Field(ge=0.5, le=1)] = 0.6  # the most certain a reasoned verdict may be; 1 switches it off
+    few_shot: Count = 0  # the most of a principle's examples that the judge sees solved
+    scale: Scale = "yes-no"  # pointwise
+    tournament: Tournament = "all"  # ranked: every couple, or in rounds those that tell most
+    comparisons: Positive | None = None  # the most that an adaptive tournament asks about a prompt's candidates
+    weight: Weight = 1.0  # beside the [[panel]]
+    canaries: Share = 0.02  # of the prompts, on which the judge is also shown planted completions
+    allow_same_family: bool = False  # a judge favours what a model of its own family wrote
+
+
+@dataclass(frozen=True, slots=True)
+class Panelist(Endpoint):
+    """One more judge, put to use as [judge] is."""
+
+    __pydantic_config__ = STRICT
+    weight: Weight = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class CheapJudge(Endpoint):
+    """A judge that is asked first; the others only where its orders disagree or it is unsure."""
+
+    __pydantic_config__ = STRICT
+    sure: Annotated[float, Field(ge=0.5, le=1)] = 0.8
+    labelled: str | None = None  # a file of comparisons with people's choices, which it must stand up to
+    least_agreement: Share = 0.8  # with people, where it is consistent and sure; below it the cascade is off
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +198,8 @@ class RunConfig:
     seed: int = 0
     engine: Literal["local"] = "local"
     critic: Critic = field(default_factory=Critic)
+    panel: tuple[Panelist, ...] = ()
+    cascade: CheapJudge | None = None
     candidates: Completions = field(default_factory=Completions)
     pairs: Pairs = field(default_factory=Pairs)
     limits: Limits = field(default_factory=Limits)
@@ -198,94 +226,48 @@ class RunConfig:
             }
         return replace(self.policy, **said)
 
+    @property
+    def endpoints(self) -> dict[str, Endpoint]:
+        """Every model of the run, by its role; a role is also where the file says so, dotted."""
+        return {
+            "policy": self.policy,
+            "critic": self.critic_model,
+            **({"cascade": self.cascade} if self.cascade else {}),
+            "judge": self.judge,
+            **{f"panel.{number}": panelist for number, panelist in enumerate(self.panel)},
+        }
+
 
 CONFIG = TypeAdapter(RunConfig)
-
-# What a call is made of already, or would make it cost more than is put aside for it.
-OURS = frozenset({"model", "messages", "system", "stream", "n", "seed", "temperature", "max_tokens",
-                  "max_completion_tokens", "logprobs", "top_logprobs", "structured_outputs"})  # fmt: skip
 
 # How a run is carried out, and what is done with its labels afterwards: none of it changes a call or a label.
 OPERATIONAL = frozenset(
     {"name", "engine", "prompts", "constitution", "limits", "budget", "batch", "export", "dpo", "evaluate"}
 )
-OPERATIONAL_KEYS = frozenset({"base_url", "api_key_env", "latency", "batch", "serve", "settings"})
-
-
-def load_config(path: Path) -> RunConfig:
-    """The run that the file at ``path`` describes.
-
-    Raises:
-        InputError: the file cannot be read, or a key is unknown, missing or wrong; with file and line.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            str(path), f"cannot be read ({error})", "name a run.toml; `solon init DIR` makes one"
-        ) from None
-    config = read_table(text, CONFIG, str(path))
-    for section in ("policy", "critic", "judge"):
-        model: Endpoint = config.critic_model if section == "critic" else getattr(config, section)
-        if model.backend in ("openai", "anthropic") and not (model.base_url or model.api_key_env):
-            place = f"{path}:{line_of(text, (section,))}"
-            raise InputError(place, f"[{section}] says neither where the model is nor whose key to use",
-                             "give base_url, api_key_env, or both")  # fmt: skip
-        if taken := model.extra.keys() & OURS:
-            place = f"{path}:{line_of(text, (section, 'extra'))}"
-            raise InputError(
-                place, f"'{section}.extra' sets {', '.join(sorted(taken))}, which is Solon's to set", "remove it"
-            )
-        if model.extra and not model.takes_extra:
-            place = f"{path}:{line_of(text, (section, 'extra'))}"
-            raise InputError(
-                place, f"backend {model.backend!r} sends no request that 'extra' could be part of", "remove it"
-            )
-        if model.settings and not (model.backend == "vllm" and not model.base_url):
-            place = f"{path}:{line_of(text, (section, 'settings'))}"
-            raise InputError(place, f"'{section}.settings' are a vLLM engine's, and the run starts none", "remove them")
-        if model.batch and model.backend not in ("openai", "anthropic"):
-            place = f"{path}:{line_of(text, (section, 'batch'))}"
-            raise InputError(place, f"backend {model.backend!r} has no batches", "set batch = false")
-        if model.base_url and not is_plain_address(model.base_url):
-            place = f"{path}:{line_of(text, (section, 'base_url'))}"
-            raise InputError(place, f"'{section}.base_url' must be http://HOST/PATH or https://HOST/PATH and no more",
-                             "a key belongs into the variable that api_key_env names")  # fmt: skip
-    return config
-
-
-def is_plain_address(url: str) -> bool:
-    """Whether the address holds no user, password, query or fragment: a key may stand in any of them."""
-    try:
-        parts = urlsplit(url)
-        plain = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-    return plain and not (parts.username or parts.password or "@" in parts.netloc or "?" in url or "#" in url)
-
-
-@contextmanager
-def blamed_on(path: Path, *keys: str) -> Iterator[None]:
-    """Whatever bad input turns up inside is told with the line of ``path`` that asked for it."""
-    try:
-        yield
-    except InputError as error:
-        line = line_of(path.read_text(encoding="utf-8"), keys)
-        raise InputError(f"{path}:{line}", ".".join(keys), str(error)) from None
+OPERATIONAL_KEYS = frozenset({"base_url", "api_key_env", "latency", "batch", "serve", "settings", "labelled",
+                              "allow_same_family"})  # fmt: skip
 
 
 def meaning(config: RunConfig) -> dict[str, Any]:
     """What decides the calls and labels, flat: ``section.key`` to value.
 
-    Prompts and principles are not in it: they are data, and a run takes up their edits call by call.
+    Prompts and principles are not in it: they are data, and a run takes up their edits call by call. Nor
+    is the file of labels that a cascade is held against, for the same reason.
     """
-    sections = {k: v for k, v in asdict(config).items() if k not in OPERATIONAL} | {
-        "critic": asdict(config.critic_model)
-    }
+    whole = asdict(config) | {"critic": asdict(config.critic_model)}
     flat: dict[str, Any] = {}
-    for name, value in sections.items():
-        inner = value.items() if isinstance(value, dict) else ()
-        flat |= {f"{name}.{key}": v for key, v in inner if key not in OPERATIONAL_KEYS}
-        if not isinstance(value, dict):
-            flat[name] = value
+    for name, value in whole.items():
+        if name in OPERATIONAL:
+            continue
+        if isinstance(value, dict):
+            flat |= {f"{name}.{key}": v for key, v in deciding(value).items()}
+        else:
+            flat[name] = [deciding(one) for one in value] if isinstance(value, tuple) else value
     return flat
+
+
+def deciding(section: Any) -> Any:
+    """A section without the keys that decide nothing."""
+    if not isinstance(section, dict):
+        return section
+    return {key: value for key, value in section.items() if key not in OPERATIONAL_KEYS}

@@ -14,7 +14,8 @@ from constitution.identity import full_hash, short_id
 from constitution.principle import Constitution, Principle
 from generator.prompts import Prompt
 from solon.backends import identity_of
-from solon.config import load_config, meaning
+from solon.config import meaning
+from solon.config_file import load_config
 from solon.folder import RunFolder
 from solon.journal import Journal
 
@@ -59,9 +60,9 @@ def check_own(folder: RunFolder) -> None:
         raise InputError(str(folder.path), "holds something that is no run", "choose an empty or a new folder")
 
 
-def note_principles(constitution: Constitution, journal: Journal) -> list[str]:
+def note_principles(constitution: Constitution, journal: Journal, few_shot: int = 0) -> list[str]:
     """What changed in the principles since they were last noted, in plain words."""
-    now = {principle.id: full_hash(wording(principle)) for principle in constitution.principles}
+    now = {principle.id: full_hash(wording(principle, few_shot)) for principle in constitution.principles}
     begun = journal.note("principles")
     before: dict[str, str] = json.loads(begun) if begun else now
     journal.set_note("principles", json.dumps(now))
@@ -72,21 +73,28 @@ def note_principles(constitution: Constitution, journal: Journal) -> list[str]:
     ]
 
 
-def wording(principle: Principle) -> dict[str, Any]:
-    """What of a principle can reach a call or a label; examples and reasons cannot."""
-    return {k: v for k, v in asdict(principle).items() if k not in ("tags", "rationale", "examples")}
+def wording(principle: Principle, few_shot: int) -> dict[str, Any]:
+    """What of a principle can reach a call or a label; reasons cannot, nor can examples that nobody is shown."""
+    told = {k: v for k, v in asdict(principle).items() if k not in ("tags", "rationale", "examples")}
+    return told | ({"examples": asdict(principle)["examples"][:few_shot]} if few_shot else {})
 
 
-def begin(folder: RunFolder, constitution: Constitution, prompts: Sequence[Prompt], journal: Journal) -> dict[str, str]:
+def begin(
+    folder: RunFolder, constitution: Constitution, prompts: Sequence[Prompt], journal: Journal, *more: str
+) -> dict[str, str]:
     """Names the rows that this session makes, by prompt, and forgets every row that is made of something else.
+
+    ``more`` names what else decides the rows.
 
     Rows are cheap: they are made again from the replies in the journal. So the rows that are there
     always belong together, also after an interruption.
     """
-    principles = sorted((wording(p) for p in constitution.principles), key=lambda p: str(p["id"]))
-    sections = (folder.config.policy, folder.config.critic_model, folder.config.judge)
-    models = {section.model: identity_of(section, folder.beside) for section in sections}
-    recipe = full_hash([meaning(folder.config), models, principles])
+    config = folder.config
+    principles = sorted(
+        (wording(p, config.judge.few_shot) for p in constitution.principles), key=lambda p: str(p["id"])
+    )
+    models = {section.model: identity_of(section, folder.beside) for section in config.endpoints.values()}
+    recipe = full_hash([meaning(config), models, principles, *more])
     journal.set_note("recipe", recipe)
     journal.set_note("prompts", str(len(prompts)))
     names = {prompt.id: row_name(recipe, prompt) for prompt in prompts}

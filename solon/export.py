@@ -9,11 +9,13 @@ from typing import Any
 import solon
 from constitution.errors import InputError
 from constitution.identity import file_hash
+from judge.families import same_family
 from judge.pairs import PreferencePair
 from judge.verdict import Judgement
+from solon.config import RunConfig
 from solon.folder import RunFolder
 from solon.pipeline import Row
-from trainer.rows import TrainingRow, columns, is_test, training_row
+from trainer.rows import Origin, TrainingRow, columns, is_test, training_row
 
 LOCK = "lock.json"
 UNDER_WAY = "lock.json.new"  # becomes the lock when everything else is written
@@ -27,10 +29,13 @@ class Exported:
     folder: str
 
 
-def export_trl(folder: RunFolder, rows: Iterable[Row], out: Path, recipe: str) -> Exported:
+def export_trl(
+    folder: RunFolder, rows: Iterable[Row], out: Path, recipe: str, *, labels: Path | None = None
+) -> Exported:
     """Writes the pairs of ``rows`` in TRL's explicit conversational form, split by prompt.
 
-    ``recipe`` names what the rows were made of, for the lock.
+    ``recipe`` names what the rows were made of, and ``labels`` the file of people's labels that are in them, if any,
+    for the lock.
 
     The same rows and settings give the same bytes; ``lock.json`` names them by their hashes.
 
@@ -39,10 +44,11 @@ def export_trl(folder: RunFolder, rows: Iterable[Row], out: Path, recipe: str) -
     """
     require_own(out)
     config = folder.config
+    kin = any(same_family(model, config.policy.model) for model in judges_of(config))
     sides: tuple[list[TrainingRow], list[TrainingRow]] = ([], [])
     for row in rows:
         held_out = is_test(row.made.prompt.id, config.seed, config.export.test_share)
-        sides[held_out].extend(training_row(pair, verdicts_of(row, pair)) for pair in row.pairs)
+        sides[held_out].extend(training_row(pair, origin_of(row, pair, kin)) for pair in row.pairs)
     train, test = sides
     if not train and not test:
         raise InputError(str(folder.path), "has no preference pairs", "see the drops in its report for why")
@@ -54,7 +60,8 @@ def export_trl(folder: RunFolder, rows: Iterable[Row], out: Path, recipe: str) -
     principles = out / folder.principles_file.name
     principles.write_bytes(folder.principles_file.read_bytes())
     files = {name: file_hash(out / name) for name in (*TABLES, principles.name)}
-    lock = lock_of(folder, recipe, files, len(train), len(test))
+    lock = lock_of(folder, recipe, files, {"train": len(train), "test": len(test)})
+    lock["labels_sha256"] = file_hash(labels) if labels else None
     (out / UNDER_WAY).write_text(json.dumps(lock, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     (out / UNDER_WAY).replace(out / LOCK)
     return Exported(len(train), len(test), str(out))
@@ -64,6 +71,16 @@ def require_own(out: Path) -> None:
     ours = any((out / name).is_file() for name in (LOCK, UNDER_WAY))
     if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
         raise InputError(str(out), "holds something that is no export", "name a new folder; nothing is overwritten")
+
+
+def judges_of(config: RunConfig) -> list[str]:
+    return [endpoint.model for role, endpoint in config.endpoints.items() if role not in ("policy", "critic")]
+
+
+def origin_of(row: Row, pair: PreferencePair, kin: bool) -> Origin:
+    ids = {pair.chosen.id, pair.rejected.id}
+    flags = sorted({flagged.flag for flagged in row.flags if flagged.candidate in ids})
+    return Origin(verdicts_of(row, pair), tuple(flags), kin)
 
 
 def verdicts_of(row: Row, pair: PreferencePair) -> str:
@@ -80,6 +97,8 @@ def told(judgement: Judgement, pair: PreferencePair) -> dict[str, Any]:
     return {
         "principle": judgement.principle,
         "by": judgement.by,
+        "judge": judgement.judge,
+        "heard": judgement.heard,
         "p_chosen": p_chosen,
         "orders_agree": judgement.orders_agree,
     }
@@ -95,13 +114,14 @@ def write_parquet(path: Path, table: dict[str, list[object]]) -> None:
     messages = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
     special = {
         "prompt": messages, "chosen": messages, "rejected": messages, "decided_by": pa.list_(pa.string()),
-        "p_chosen": pa.float64(), "margin": pa.float64(), "orders_agree": pa.bool_(),
+        "p_chosen": pa.float64(), "margin": pa.float64(), "orders_agree": pa.bool_(), "epsilon": pa.float64(),
+        "ai_p_chosen": pa.float64(), "people": pa.int64(), "flags": pa.list_(pa.string()), "same_family": pa.bool_(),
     }  # fmt: skip
     schema = pa.schema([(name, special.get(name, pa.string())) for name in table])
     parquet.write_table(pa.table(table, schema=schema), path)
 
 
-def lock_of(folder: RunFolder, recipe: str, files: dict[str, str], train: int, test: int) -> dict[str, Any]:
+def lock_of(folder: RunFolder, recipe: str, files: dict[str, str], rows: dict[str, int]) -> dict[str, Any]:
     """What decided the export, without a clock in it."""
     config = folder.config
     return {
@@ -109,9 +129,9 @@ def lock_of(folder: RunFolder, recipe: str, files: dict[str, str], train: int, t
         "run": config.name,
         "seed": config.seed,
         "constitution": Path(config.constitution).stem,
-        "models": {"policy": config.policy.model, "critic": config.critic_model.model, "judge": config.judge.model},
+        "models": {role: section.model for role, section in config.endpoints.items()},
         "recipe_sha256": recipe,
         "test_share": config.export.test_share,
-        "rows": {"train": train, "test": test},
+        "rows": rows,
         "files_sha256": files,
     }

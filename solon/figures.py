@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from constitution.principle import Constitution
+from judge.alarm import ChosenCount, RepeatedText
 from judge.audit.position import Position, PositionCount
+from judge.canaries import CanariesTold, CanaryCount
 from judge.pairs import PreferencePair
 from solon.pipeline import Row
 
@@ -33,6 +35,7 @@ class Tally:
     orders_disagree: int = 0  # pairs whose judge model did not say the same in both orders
     drops: Counter[str] = field(default_factory=Counter)
     no_verdicts: Counter[str] = field(default_factory=Counter)
+    flags: Counter[str] = field(default_factory=Counter)  # kinds of manipulation to candidates that show them
     incomplete: int = 0  # rows in which a call failed; the next run tries them again
 
     def add(self, row: Row) -> None:
@@ -42,6 +45,7 @@ class Tally:
         self.orders_disagree += sum(pair.orders_agree is False for pair in row.pairs)
         self.drops.update(drop.reason for drop in row.drops)
         self.no_verdicts.update(verdict.reason for verdict in row.no_verdicts)
+        self.flags.update(flagged.flag for flagged in row.flags)
         self.incomplete += not row.complete
 
 
@@ -78,6 +82,14 @@ class Figures:
     position: Position  # how much the judge model's verdicts hang on the order shown
     kept: tuple[Kept, ...]
     example: PreferencePair | None  # a chosen revision where there is one, by the widest margin, then by id
+    canaries: CanariesTold = field(default_factory=lambda: CanaryCount().told())
+    repeated: tuple[RepeatedText, ...] = ()  # texts chosen for suspiciously many prompts
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why the judge's labels are to be doubted, and what to do; none where nothing speaks against them."""
+        found = (self.position.warning, self.canaries.warning, *(text.warning for text in self.repeated[:3]))
+        return tuple(warning for warning in found if warning)
 
 
 class FigureCount:
@@ -87,6 +99,8 @@ class FigureCount:
         self.tally = Tally()
         self.position = PositionCount()
         self.kept = KeptCount(constitution)
+        self.canaries = CanaryCount()
+        self.chosen = ChosenCount()
         self.example: PreferencePair | None = None
 
     def add(self, row: Row) -> None:
@@ -94,10 +108,21 @@ class FigureCount:
         self.kept.add(row)
         for judgement in row.judgements:
             self.position.add(judgement)
+        for planted in row.planted:
+            self.canaries.add(planted.canary, planted.judgement)
+        for pair in row.pairs:
+            self.chosen.add(row.made.prompt.id, pair.chosen.text)
         self.example = min((*row.pairs, *([self.example] if self.example else [])), key=tellingness, default=None)
 
     def told(self) -> Figures:
-        return Figures(self.tally, self.position.told(), self.kept.shares(), self.example)
+        return Figures(
+            self.tally,
+            self.position.told(),
+            self.kept.shares(),
+            self.example,
+            self.canaries.told(),
+            self.chosen.told(),
+        )
 
 
 def figures(rows: Iterable[Row], constitution: Constitution) -> Figures:

@@ -9,7 +9,8 @@ import tomlkit
 from constitution.errors import InputError
 from constitution.files import find, load
 from constitution.principle import Constitution
-from solon.config import RunConfig, load_config
+from solon.config import RunConfig
+from solon.config_file import load_config
 
 RUNS = Path("runs")
 

@@ -1,20 +1,23 @@
 """One prompt's way from text to preference pairs, and the row that keeps all of it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
 from constitution.identity import canonical_json
 from constitution.principle import Constitution
-from generator.candidates import Candidates, Drop
+from generator.candidates import Candidate, Candidates, Drop
 from generator.chat import UNSETTLED
 from generator.gather import Generation, gather_candidates
 from generator.prompts import Prompt
-from judge.judging import Judging, judge_candidates, label_all
+from judge.fencing import Flag, neutralise
+from judge.judging import Judging, Mark
 from judge.label import Label
-from judge.pairs import PreferencePair, build_pairs
+from judge.modes import judge_candidates
+from judge.pairs import PreferencePair, Standing, build_pairs
+from judge.planting import Planted, judge_canaries
 from judge.verdict import Judgement, NoVerdict
 
 
@@ -26,6 +29,15 @@ class Recipe:
     generation: Generation
     judging: Judging
     min_margin: float
+    canaries: float = 0.0  # share of the prompts on which the judge is shown planted completions too
+
+
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """A candidate whose text speaks to the judge, or looks like a part of the judge's prompt."""
+
+    candidate: str
+    flag: Flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,10 @@ class Row:
     labels: tuple[Label, ...]
     pairs: tuple[PreferencePair, ...]
     unpaired: tuple[Drop, ...]
+    grades: tuple[Mark, ...] = ()
+    ranking: tuple[Standing, ...] = ()  # strongest first, where all candidates were ranked together
+    flags: tuple[Flagged, ...] = ()
+    planted: tuple[Planted, ...] = ()
 
     @property
     def drops(self) -> tuple[Drop, ...]:
@@ -44,10 +60,10 @@ class Row:
 
     @property
     def no_verdicts(self) -> Iterator[NoVerdict]:
-        for judgement in self.judgements:
-            for verdict in (judgement.forward, judgement.backward):
-                if isinstance(verdict, NoVerdict):
-                    yield verdict
+        """Every single one, a failed grade once however many comparisons lack it."""
+        compared = (j for j in (*self.judgements, *(p.judgement for p in self.planted)) if j.by != "grades")
+        said = [*(v for j in compared for v in (j.forward, j.backward)), *(grade.said for grade in self.grades)]
+        yield from (verdict for verdict in said if isinstance(verdict, NoVerdict))
 
     @property
     def complete(self) -> bool:
@@ -62,10 +78,24 @@ ROW = TypeAdapter(Row)
 async def process(prompt: Prompt, recipe: Recipe) -> Row:
     """The row of ``prompt``. Depends on nothing but the arguments and the models' replies."""
     made = await gather_candidates(prompt, recipe.constitution, recipe.generation)
-    judgements = await judge_candidates(made, recipe.constitution, recipe.judging)
-    labels = label_all(judgements, recipe.constitution)
-    built = build_pairs(made, labels, recipe.judging.policy, recipe.min_margin)
-    return Row(made, judgements, labels, built.pairs, built.drops)
+    judged = await judge_candidates(made, recipe.constitution, recipe.judging)
+    planted = await judge_canaries(made, recipe.constitution, recipe.judging, recipe.canaries)
+    built = build_pairs(made, judged.labels, recipe.judging.policy, recipe.min_margin, judged.ranking)
+    return Row(
+        made,
+        judged.judgements,
+        judged.labels,
+        built.pairs,
+        built.drops,
+        judged.grades,
+        judged.ranking,
+        flags_of(made.candidates),
+        planted,
+    )
+
+
+def flags_of(candidates: Sequence[Candidate]) -> tuple[Flagged, ...]:
+    return tuple(Flagged(c.id, flag) for c in candidates for flag in neutralise(c.text).flags)
 
 
 def dump_row(row: Row) -> bytes:

@@ -6,16 +6,15 @@ import signal
 import time
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
 from constitution.errors import NotFinished, SolonError
 from constitution.principle import Constitution
-from generator.gather import Generation
 from generator.models.door import Closed
 from generator.prompts import Prompt
-from judge.judging import Judging
+from judge.cascade import Trust, try_out
 from solon.budget import NANO
 from solon.continuity import UNFINISHED, begin
 from solon.engines.local import run_prompts
@@ -25,9 +24,11 @@ from solon.journal import Journal
 from solon.models import Gate, Meter
 from solon.pipeline import Recipe, Row, dump_row, load_row, process
 from solon.progress import Reporter, showing
+from solon.recipes import recipe_of, trials_of
 from solon.supply import Supply
 
 TICK = 0.5  # seconds
+CASCADE = "cascade"  # the journal's note of how a cascade's trials went when the rows were made
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ class Run:
         self.journal = journal
         self.meter = Meter()
         self.gate = Gate()
-        self.names = begin(folder, constitution, prompts, journal)
+        self.trials = trials_of(folder)
+        self.names = begin(folder, constitution, prompts, journal, *map(repr, self.trials))
         known = journal.recipes()
         self.wanted = [p for p in prompts if only is None or p.id in only]
         self.pending = [p for p in self.wanted if known.get(p.id) != self.names[p.id]]
@@ -67,6 +69,7 @@ class Run:
         self.began = time.monotonic()
         self.figures = FigureCount(constitution)
         self.supply: Supply | None = None
+        self.trust: Trust | None = None  # in a cascade's first judge, where it was tried
 
     async def carry_out(self) -> Outcome:
         """Every pending prompt once. An error that stops the run is raised after what was in flight is recorded."""
@@ -75,15 +78,16 @@ class Run:
         if self.pending:
             async with Supply(self.folder, self.journal, self.gate, self.meter) as supply:
                 self.supply = supply
-                recipe = self.recipe(supply)
                 with showing(self.folder.config.name, len(self.wanted), self.done) as reporter:
                     try:
-                        await self.process_all(recipe, reporter)
+                        await self.process_all(supply, reporter)
                     except NotFinished as reached:
                         limit = str(reached)
                 told = supply.told()
         seconds = time.monotonic() - self.began
-        return Outcome(self.meter, self.all_figures(), seconds, self.done == len(self.wanted), limit, told)
+        return Outcome(
+            self.meter, self.all_figures(), seconds, self.done == len(self.wanted), limit, told + self.cascade_told()
+        )
 
     def all_figures(self) -> Figures:
         """Of the rows just made, where these are all of them; else of what is stored."""
@@ -91,17 +95,20 @@ class Run:
             return self.figures.told()
         return figures(stored_rows(self.journal), self.constitution)
 
-    async def process_all(self, recipe: Recipe, reporter: Reporter) -> None:
+    async def process_all(self, supply: Supply, reporter: Reporter) -> None:
         config = self.folder.config
         # Some more prompts than keep the endpoint busy: a prompt whose reply or row is being written asks nothing.
         workers = max(1, config.limits.in_flight // config.candidates.completions + config.limits.in_flight // 4)
-        if any(section.batch for section in (config.policy, config.critic_model, config.judge)):
+        if any(section.batch for section in config.endpoints.values()):
             workers = len(self.pending)  # a batch is worth its wait only when every prompt's call is in it
         ticking = asyncio.create_task(self.tick(reporter))
         with self.interruptible(reporter):
             try:
+                recipe = await self.tried(recipe_of(self.folder.config, self.constitution, supply))
                 wanted = takewhile(lambda _: not self.gate.shut, self.pending)
                 await run_prompts(wanted, lambda prompt: self.work(prompt, recipe, reporter), workers)
+            except* Closed:
+                pass  # interrupted while the cascade was tried: nothing was begun
             except* SolonError as group:
                 raise first_cause(group) from None
             finally:
@@ -109,16 +116,26 @@ class Run:
                 await self.gate.settled()
                 ticking.cancel()
 
-    def recipe(self, supply: Supply) -> Recipe:
-        config, critic, judge = self.folder.config, self.folder.config.critic_model, self.folder.config.judge
-        generation = Generation(
-            supply.model(config.policy), supply.model(critic), config.policy.sampling, critic.sampling,
-            config.candidates.completions, config.candidates.rounds, config.seed,
-        )  # fmt: skip
-        judging = Judging(
-            supply.model(judge), judge.principles, config.pairs.policy, config.seed, judge.share, judge.verdict_tokens
-        )
-        return Recipe(self.constitution, generation, judging, config.pairs.min_margin)
+    async def tried(self, recipe: Recipe) -> Recipe:
+        """The recipe without its cascade, where labelled trials show that its first judge is not to be believed.
+
+        Rows of an earlier session in which the trials went otherwise, because calls had failed, are made again.
+        """
+        if not self.trials:
+            return recipe
+        cascade = self.folder.config.cascade
+        assert cascade
+        self.trust = await try_out(self.trials, self.constitution, recipe.judging, cascade.least_agreement)
+        if self.journal.note(CASCADE) not in (None, self.trust.told()):
+            self.journal.forget_rows_except([])
+            self.pending, self.done = self.wanted, 0
+        await self.journal.put_note(CASCADE, self.trust.told())
+        return recipe if self.trust.earned else replace(recipe, judging=replace(recipe.judging, first=None))
+
+    def cascade_told(self) -> tuple[str, ...]:
+        """How the trials went, in this session or in the one that made the rows."""
+        told = self.trust.told() if self.trust else self.journal.note(CASCADE)
+        return (told,) if self.trials and told else ()
 
     async def work(self, prompt: Prompt, recipe: Recipe, reporter: Reporter) -> None:
         """Processes one prompt and keeps its row; leaves it for the next session where the gate was shut."""

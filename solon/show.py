@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from constitution.errors import InputError
 from constitution.principle import Constitution
 from generator.candidates import Candidate
+from judge.judging import Mark
 from judge.pairs import PreferencePair
-from judge.verdict import Judgement, OneVerdict, Verdict
+from judge.planting import Planted
+from judge.verdict import Judgement, NoVerdict, OneVerdict, Verdict
 from solon.journal import Journal
 from solon.pipeline import Row, load_row
 
@@ -50,6 +52,8 @@ def tell(row: Row, constitution: Constitution) -> str:
             f"PROMPT {row.made.prompt.id}\n" + "\n".join(f"{m.role}: {m.content}" for m in row.made.prompt.messages),
             *(tell_candidate(row, candidate, constitution) for candidate in row.made.candidates),
             *(tell_couple(row, label.a, label.b) for label in row.labels),
+            *([tell_ranking(row)] if row.ranking else []),
+            *(tell_planted(planted) for planted in row.planted),
             *(tell_pair(pair) for pair in row.pairs),
             *([tell_drops(row)] if row.drops else []),
         ]
@@ -67,12 +71,14 @@ def tell_candidate(row: Row, candidate: Candidate, constitution: Constitution) -
         if principle.check
     ]
     parts = [f"{origin}, ends by {candidate.finish})", candidate.text]
+    parts += [f"  FLAGGED: {flagged.flag}" for flagged in row.flags if flagged.candidate == candidate.id]
     parts += [f"  {line}" for line in held]
     parts += [
         f"  CRITIQUE under {c.critique.principle} ({'violated' if c.critique.violated else 'kept'}): {c.critique.text}"
         for c in row.made.critiques
         if c.candidate == candidate.id
     ]
+    parts += [tell_mark(mark) for mark in row.grades if mark.candidate == candidate.id]
     return "\n".join(parts)
 
 
@@ -86,18 +92,41 @@ def tell_couple(row: Row, a: str, b: str) -> str:
 
 def tell_judgement(judgement: Judgement) -> str:
     p_a = "none" if judgement.p_a is None else f"{judgement.p_a:.3f}"
-    if judgement.backward is None:
+    if judgement.by == "check":
         return f"  {judgement.principle}: p(a) = {p_a}, by a check"
+    name = judgement.judge or "the judge model"
+    if judgement.backward is None:
+        return f"  {judgement.principle}: p(a) = {p_a}, by the grades that {name} gave"
+    unheard = "" if judgement.heard else "; unsure, so not heard"
     agree = {True: "orders agree", False: "ORDERS DISAGREE", None: "no verdict in one order"}[judgement.orders_agree]
     orders = f"a first: {tell_verdict(judgement.forward)}; b first: {tell_verdict(judgement.backward)}"
-    return f"  {judgement.principle}: p(a) = {p_a}, by the judge model: {orders}; {agree}"
+    return f"  {judgement.principle}: p(a) = {p_a}, by {name}: {orders}; {agree}{unheard}"
 
 
 def tell_verdict(verdict: OneVerdict) -> str:
     if isinstance(verdict, Verdict):
         mass = "" if verdict.label_mass is None else f", label mass {verdict.label_mass:.2f}"
-        return f"slot {verdict.slot or 'none'} (p(1) = {verdict.p_first:.3f}{mass})"
+        reasons = f", after reasoning in {verdict.rationale[:12]}" if verdict.rationale else ""
+        said = f"slot {verdict.slot}" if verdict.preference in ("first", "second") else verdict.preference
+        return f"{said} (p(1) = {verdict.p_first:.3f}{mass}{reasons})"
     return f"NO VERDICT: {verdict.reason} ({verdict.detail})"
+
+
+def tell_mark(mark: Mark) -> str:
+    if isinstance(mark.said, NoVerdict):
+        return f"  NO GRADE by {mark.judge} under {mark.principle}: {mark.said.reason} ({mark.said.detail})"
+    return f"  GRADE by {mark.judge} under {mark.principle}: {mark.said.value:.3f} ({mark.said.scale})"
+
+
+def tell_ranking(row: Row) -> str:
+    lines = [f"  {s.candidate}: strength {s.strength:+.3f} ± {s.error:.3f}" for s in row.ranking]
+    return "\n".join(["RANKED, the strongest first", *lines])
+
+
+def tell_planted(planted: Planted) -> str:
+    canary = planted.canary
+    lines = (f"PLANTED ({canary.kind}) {canary.planted.id} beside {canary.real.id}", tell_judgement(planted.judgement))
+    return "\n".join([lines[0], canary.planted.text, lines[1]])
 
 
 def tell_pair(pair: PreferencePair) -> str:

@@ -25,7 +25,8 @@ class Summary:
 
 def summarise(folder: RunFolder, journal: Journal, outcome: Outcome, prices: Mapping[str, Price]) -> Summary:
     """Puts the figures and what the session took together, and writes ``summary.json`` into the run's folder."""
-    counts, judge = outcome.figures.tally, outcome.figures.position
+    figures = outcome.figures
+    counts, judge = figures.tally, figures.position
     meter, known = outcome.meter, is_cost_known(folder.config, prices)
     data = {
         "run": str(folder.path),
@@ -50,8 +51,9 @@ def summarise(folder: RunFolder, journal: Journal, outcome: Outcome, prices: Map
         "seconds": round(outcome.seconds, 2),
         "in_all": add_up(journal, outcome, prices) | ({} if known else {"cost_usd": None}),
         "answered_by": answered_by(journal),
+        "flags": dict(counts.flags.most_common()),
         "told": outcome.told,
-        "judge": {**asdict(judge), "warning": judge.warning},
+        "judge": {**asdict(judge), "canaries": asdict(figures.canaries), "warnings": figures.warnings},
     }
     write_whole(folder.summary, json.dumps(data, indent=2) + "\n")
     return Summary(data, told(data))
@@ -59,8 +61,7 @@ def summarise(folder: RunFolder, journal: Journal, outcome: Outcome, prices: Map
 
 def is_cost_known(config: RunConfig, prices: Mapping[str, Price]) -> bool:
     """Whether every model that somebody pays for has a price."""
-    sections = (config.policy, config.critic_model, config.judge)
-    return all(section.model in prices or not is_billed(section) for section in sections)
+    return all(section.model in prices or not is_billed(section) for section in config.endpoints.values())
 
 
 def add_up(journal: Journal, outcome: Outcome, prices: Mapping[str, Price]) -> dict[str, float | None]:
@@ -105,8 +106,10 @@ def told(data: dict[str, Any]) -> str:
         f" ({tokens['cached']:,} from a cache), {tokens['completion']:,} written;"
         f" {cost_told(data)}{data['seconds']:.0f} s",
     ]
-    if data["judge"]["warning"]:
-        lines.append(data["judge"]["warning"])
+    lines += data["judge"]["warnings"]
+    if data["flags"]:
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in data["flags"].items())
+        lines.append(f"candidates that look like manipulation, flagged in the export: {kinds}")
     if data["incomplete"]:
         lines.append(f"{data['incomplete']} rows have failed calls ({data['failures']}): run again to try them again")
     lines += data["told"]

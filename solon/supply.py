@@ -159,7 +159,7 @@ def prices_file(folder: RunFolder) -> Path:
 def prices_of(folder: RunFolder) -> dict[str, Price]:
     """Prices by model, and by the identity under which the journal knows each of the run's models."""
     config, prices = folder.config, load_prices(prices_file(folder))
-    priced = [s for s in (config.policy, config.critic_model, config.judge) if s.model in prices]
+    priced = [s for s in config.endpoints.values() if s.model in prices]
     return prices | {identity_of(section, folder.beside): prices[section.model] for section in priced}
 
 
@@ -187,7 +187,7 @@ def require_prices(folder: RunFolder, no_budget: bool) -> dict[str, Price]:
         InputError: one is missing, and ``no_budget`` is not set or a budget is.
     """
     config, prices = folder.config, load_prices(prices_file(folder))
-    for section in (config.policy, config.critic_model, config.judge):
+    for section in config.endpoints.values():
         if section.model in prices or not is_billed(section):
             continue
         if config.budget.usd is not None or not no_budget:

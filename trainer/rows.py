@@ -38,6 +38,11 @@ class TrainingRow:
     label_source: Literal["ai", "human"]
     decided_by: tuple[str, ...]  # ids of the principles that decided
     verdicts: str  # JSON text: what every principle said of the pair
+    epsilon: float | None  # calibrated chance that the label is wrong; None without human labels to tell
+    ai_p_chosen: float | None  # what the judges alone say of ``chosen``, whoever decided
+    people: int  # who looked at the pair
+    flags: tuple[str, ...]  # what either completion does to sway a judge
+    same_family: bool  # whether judge and policy are of one family of models
 
     def __post_init__(self) -> None:
         if not all(message.content.strip() for message in (*self.chosen, *self.rejected)):
@@ -49,8 +54,16 @@ class TrainingRow:
 COLUMNS = tuple(field.name for field in fields(TrainingRow))
 
 
-def training_row(pair: PreferencePair, verdicts: str) -> TrainingRow:
-    """The row of ``pair``; ``verdicts`` is JSON text that travels with it unread."""
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What travels with a pair unread; see the columns of the same names."""
+
+    verdicts: str
+    flags: tuple[str, ...]
+    same_family: bool
+
+
+def training_row(pair: PreferencePair, origin: Origin) -> TrainingRow:
     return TrainingRow(
         prompt=pair.prompt.messages,
         chosen=(Message("assistant", pair.chosen.text),),
@@ -64,7 +77,12 @@ def training_row(pair: PreferencePair, verdicts: str) -> TrainingRow:
         orders_agree=pair.orders_agree,
         label_source=pair.label_source,
         decided_by=pair.decided_by,
-        verdicts=verdicts,
+        verdicts=origin.verdicts,
+        epsilon=pair.epsilon,
+        ai_p_chosen=pair.ai_p_chosen,
+        people=pair.people,
+        flags=origin.flags,
+        same_family=origin.same_family,
     )
 
 

@@ -31,6 +31,7 @@ max_tokens = 64
 [judge]
 backend = "vllm"
 model = "{model}"
+allow_same_family = true
 serve = {serve}
 
 [pairs]

@@ -9,12 +9,13 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Runs the verb and ends the process: 0 done, 1 failed, 2 bad input, 3 limit reached, 4 disk, 130 interrupted."""
-    from solon.cli.telling import printable
-    from solon.cli.verbs import app
-
     try:
+        from solon.cli.verbs import app
+
         app()
     except SolonError as error:
+        from solon.cli.telling import printable
+
         print(f"error: {printable(' '.join(str(error).splitlines()))}", file=sys.stderr)  # an endpoint may have its say
         sys.exit(error.exit_code)
     except KeyboardInterrupt:

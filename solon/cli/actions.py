@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -14,16 +14,19 @@ from constitution.principle import Constitution
 from constitution.tables import line_of
 from generator.prompts import Prompt
 from solon.backends import probe
-from solon.check import Interval, Pilot, estimate, most_usd, pilot_of, pilot_prompts
+from solon.cli.auditing import require_extra
 from solon.cli.telling import Told
-from solon.config import Endpoint, RunConfig, blamed_on
+from solon.config_file import blamed_on, toml_path
 from solon.continuity import check_continues, check_exportable, check_own, note_principles
+from solon.estimate import estimate, most_usd
 from solon.export import export_trl
-from solon.folder import RUNS, RunFolder, new_folder, open_folder
+from solon.folder import RUNS, RunFolder, new_folder, open_folder, write_whole
 from solon.inputs import read_prompts
 from solon.journal import Journal
-from solon.pipeline import dump_row, load_row
+from solon.pilot import Interval, Pilot, pilot_of, pilot_prompts
+from solon.pipeline import Row, dump_row, load_row
 from solon.prices import load_prices
+from solon.recipes import trials_of
 from solon.report.write import write_report
 from solon.run import start, stored_rows
 from solon.run_lock import hold
@@ -49,21 +52,22 @@ def check(config_file: Path, pilot: int, no_budget: bool) -> Told:
     folder = new_folder(config_file, None)
     config = folder.config
     constitution, prompts = read_inputs(folder, config_file)
-    most, prices = estimate(config, constitution, prompts), load_prices(prices_file(folder))
+    most, prices = estimate(config, constitution, prompts, len(trials_of(folder))), load_prices(prices_file(folder))
     models = probe_all(folder, config_file)
     known = is_cost_known(config, prices)
     cost = most_usd(config, most, prices) if known else None
     loads = most.loads.values()
+    generating = most.loads["policy"].calls + most.loads["critic"].calls
     lines = [
         f"{config_file}: fine",
         f"{most.prompts} prompts; {most.principles} principles, {most.checked} decided by checks",
         *(f"{role}: {found}" for role, found in models.items()),
-        f"at most {most.policy.calls + most.critic.calls} calls to generate and {most.judge.calls} to judge",
+        f"at most {generating} calls to generate and {sum(load.calls for load in loads) - generating} to judge",
         f"at most {sum(load.completion_tokens for load in loads):,} tokens written, "
         f"about {sum(load.prompt_tokens for load in loads):,} read",
         f"at most about {cost:.4f} USD" if known else "cost unknown: a model has no price (see docs/budget.md)",
     ]
-    data: dict[str, Any] = {**asdict(most), "models": models, "cost_usd": cost}
+    data: dict[str, Any] = {**most.told(), "models": models, "cost_usd": cost}
     if pilot:
         tried = carry_out_pilot(folder, constitution, prompts, pilot, no_budget)
         data["pilot"] = asdict(tried)
@@ -81,7 +85,7 @@ def carry_out_pilot(
     drawn = pilot_prompts(prompts, count, folder.config.seed)
     with hold(folder.path), Journal.open(folder.journal) as journal:
         check_continues(folder, journal, accept_changes=False)
-        note_principles(constitution, journal)
+        note_principles(constitution, journal, folder.config.judge.few_shot)
         outcome = start(folder, constitution, prompts, journal, only=drawn)
         if outcome.limit:
             raise NotFinished(outcome.limit)
@@ -120,14 +124,10 @@ def probe_all(folder: RunFolder, config_file: Path, ask: bool = True) -> dict[st
     ``ask`` also asks remote endpoints: a run that has begun finds out by its calls, if it has any left.
     """
     found: dict[str, str] = {}
-    for role, section in roles(folder.config).items():
-        with blamed_on(config_file, role):
+    for role, section in folder.config.endpoints.items():
+        with blamed_on(config_file, *toml_path(role)):
             found[role] = probe(section, folder.beside, ask)
     return found
-
-
-def roles(config: RunConfig) -> dict[str, Endpoint]:
-    return {"policy": config.policy, "critic": config.critic_model, "judge": config.judge}
 
 
 def run(config_file: Path, out: Path | None, accept_changes: bool, no_budget: bool) -> Told:
@@ -140,7 +140,7 @@ def run(config_file: Path, out: Path | None, accept_changes: bool, no_budget: bo
     with hold(folder.path):
         with Journal.open(folder.journal) as journal:
             check_continues(folder, journal, accept_changes)
-            if changes := note_principles(constitution, journal):
+            if changes := note_principles(constitution, journal, folder.config.judge.few_shot):
                 print(f"principles: {', '.join(changes)}; only calls that this touches are sent", file=sys.stderr)
             outcome = start(folder, constitution, prompts, journal)
             summary = summarise(folder, journal, outcome, prices)
@@ -178,16 +178,48 @@ def only_run(name: str) -> RunFolder:
     return open_folder(found[0])
 
 
-def export(run: Path, format: str, out: Path | None) -> Told:
-    if format != "trl":
-        raise InputError(f"--format {format}", "no such format", "use trl")
+def export(run: Path, format: str, labels: Path | None, out: Path | None) -> Told:
+    if format not in ("trl", "items", "verdicts"):
+        raise InputError(f"--format {format}", "no such format", "use trl, items or verdicts")
+    if labels and format != "trl":
+        raise InputError(f"--format {format}", "has nothing that people's labels could change", "leave out --labels")
     folder = open_folder(run)
     with Journal.open(folder.journal, read_only=True) as journal:
         check_exportable(folder, journal)
         rows, prompts = len(journal.recipes()), int(journal.note("prompts") or 0)
         if rows < prompts:
             print(f"only {rows} of {prompts} prompts are done: `solon run` goes on", file=sys.stderr)
+        if format != "trl":
+            return export_table(folder, stored_rows(journal), format, out)
         with hold(folder.path):
-            exported = export_trl(folder, stored_rows(journal), out or folder.export, journal.note("recipe") or "")
+            rows_out = rows_labelled(folder, journal, labels)
+            exported = export_trl(folder, rows_out, out or folder.export, recipe(journal), labels=labels)
     text = f"{exported.train} rows to train on and {exported.test} to test on, in {exported.folder}"
     return Told(asdict(exported), text)
+
+
+def recipe(journal: Journal) -> str:
+    return journal.note("recipe") or ""
+
+
+def rows_labelled(folder: RunFolder, journal: Journal, labels: Path | None) -> Iterable[Row]:
+    """The run's rows, with people's labels put in where there are any."""
+    if labels is None:
+        return stored_rows(journal)
+    require_extra("export")
+    from solon.auditing.relabel import anchored, relabelled
+
+    rows = list(stored_rows(journal))
+    return relabelled(rows, anchored(rows, labels), folder.config)
+
+
+def export_table(folder: RunFolder, rows: Iterable[Row], format: str, out: Path | None) -> Told:
+    """What people label, or what an audit reads, as one file."""
+    require_extra("export")
+    from solon.auditing.own import as_csv, items
+
+    name, text = ("verdicts.csv", as_csv(rows)) if format == "verdicts" else ("items.jsonl", items(rows))
+    file = (out or folder.path) / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, text)
+    return Told({"file": str(file)}, f"written to {file}")

@@ -78,16 +78,43 @@ def show(
 
 
 @app.command()
+def audit(
+    run: Annotated[Path | None, typer.Argument(help="A run folder, or its run.toml.", metavar="[RUN]")] = None,
+    verdicts: Annotated[Path | None, typer.Option(help="Anybody's recorded verdicts: CSV, gzip or Parquet.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Human labels; RUN/labels.csv if not given.")] = None,
+    stratum: Annotated[str | None, typer.Option(help="The column that divides the items.", metavar="COLUMN")] = None,
+    anchor: Annotated[int | None, typer.Option(min=1, help="Try anchoring on so many labels.", metavar="N")] = None,
+    splits: Annotated[int, typer.Option(min=1, help="Random splits to try it on.")] = 100,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(help="Where the page goes; RUN/audit for a run.")] = None,
+    json: Json = False,
+) -> None:
+    """Measure judges beside people: accuracy, bias, calibration, how many labels are needed, whom to believe."""
+    from solon.cli.auditing import AuditAsked
+    from solon.cli.auditing import audit as measure
+
+    measure(AuditAsked(run, verdicts, labels, stratum, anchor, splits, seed, out)).tell(json)
+
+
+@app.command()
 def export(
     run: RunPlace,
-    format: Annotated[str, typer.Option(help="Only trl so far: explicit conversational preference rows.")] = "trl",
+    format: Annotated[
+        str,
+        typer.Option(
+            help="trl: explicit conversational rows; items: what people can label; verdicts: what anybody can audit."
+        ),
+    ] = "trl",
+    labels: Annotated[
+        Path | None, typer.Option(help="Human labels: people's win, and the judges' are anchored on them.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write; RUN/export if not given.")] = None,
     json: Json = False,
 ) -> None:
     """Write the pairs for a trainer: train.parquet, test.parquet, the principles and lock.json."""
     from solon.cli import actions
 
-    actions.export(run, format, out).tell(json)
+    actions.export(run, format, labels, out).tell(json)
 
 
 @train.command()

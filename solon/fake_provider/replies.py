@@ -5,13 +5,11 @@ import json
 import math
 from dataclasses import replace
 
-from constitution.checks import words
 from constitution.identity import unit_interval
 from generator.chat import ChatReply, ChatRequest, TokenLogprob, Usage
-from generator.models.rambler import CANDIDATE, ramble
+from generator.models.rambler import material, ramble, wants_label
 from solon.fake_provider.asked import CHARACTERS, Asked, Finish, Said, is_reasoning, tokens
 
-LABELS = 2  # log-probs that a judge's call is asked with where the request wants none
 SHORTEST_THOUGHT = 16  # tokens: with fewer a reasoning model says nothing at all
 LONGEST_THOUGHT = 64
 REFUSAL = "I cannot help with that."
@@ -43,7 +41,7 @@ def speech(asked: Asked) -> tuple[str, tuple[TokenLogprob, ...]]:
     last = asked.messages[-1].content
     if character == "echo" and not asked.choices:
         return f"echo {sha256(last)}", ()
-    spoken = judged(asked, character, last)
+    spoken = judged(asked, character)
     text = held(asked, spoken.text) if asked.choices else spoken.text
     return text, () if asked.choices or asked.top_logprobs is None else spoken.first_token
 
@@ -52,15 +50,15 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def judged(asked: Asked, character: str, last: str) -> ChatReply:
-    """A verdict where the prompt shows two completions to compare, else whatever the rambler says."""
-    shown = {match["slot"]: match["text"] for match in CANDIDATE.finditer(last)}
-    is_judging = shown.keys() == {"1", "2"}
-    if is_judging and character == "judge-first":
-        return verdict(0.9)
-    if is_judging and character == "judge-longer":
-        return verdict(1 / (1 + math.exp((len(words(shown["2"])) - len(words(shown["1"]))) / 20)))
-    wanted = LABELS if is_judging else asked.top_logprobs or 0
+def judged(asked: Asked, character: str) -> ChatReply:
+    """A verdict where two completions are to be compared, else whatever the rambler says."""
+    shown, is_label = material(asked.messages), wants_label(asked.messages)
+    if is_label and shown.keys() == {"1", "2"}:
+        if character == "judge-first":
+            return verdict(0.9)
+        if character == "judge-longer":
+            return verdict(1 / (1 + math.exp((shown["2"] - shown["1"]) / 20)))
+    wanted = 0 if shown else asked.top_logprobs or 0
     return ramble(ChatRequest(asked.messages, asked.temperature, asked.most, 0, asked.variety, wanted))
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from judge.audit.position import Position
 from judge.pairs import PreferencePair
 from solon.figures import Figures, Kept, Tally
 from trainer.evaluate import Evaluation, Measure
@@ -39,7 +38,7 @@ def render(facts: Facts) -> str:
     sections = [
         f"# {facts.name}",
         overview(facts),
-        "## The judge\n\n" + judge_section(facts.figures.position),
+        "## The judge\n\n" + judge_section(facts.figures),
         "## Which completions keep the checked principles\n\n" + kept_section(facts.figures.kept),
         "## What did not become a pair\n\n" + counts_section(facts.figures.tally),
     ]
@@ -67,16 +66,27 @@ def overview(facts: Facts) -> str:
     return f"Constitution `{facts.constitution}`; {models}.\n\n" + table(("", "figure"), rows)
 
 
-def judge_section(position: Position) -> str:
-    if not position.judgements:
-        return "No judge model was asked, or none gave a verdict in both orders: the checks decided."
-    rows = [
-        ("judgements asked in both orders", f"{position.judgements}"),
-        ("both orders prefer the same candidate", percent(position.orders_agree)),
-        ("verdicts for the slot shown first", percent(position.first_slot)),
+def judge_section(figures: Figures) -> str:
+    position = figures.position
+    warnings = "\n>\n".join(f"> **{one_line(warning)}**" for warning in figures.warnings)
+    rows = []
+    if position.judgements:
+        rows += [
+            ("judgements asked in both orders", f"{position.judgements}"),
+            ("both orders prefer the same candidate", percent(position.orders_agree)),
+            ("verdicts for the slot shown first", percent(position.first_slot)),
+        ]
+    planted = (("a text that says nothing", figures.canaries.null), ("one that tells it to", figures.canaries.injected))
+    rows += [
+        (f"planted beside a draft, and preferred: {what}", f"{tally.preferred} of {tally.heard}")
+        for what, tally in planted
+        if tally.asked
     ]
-    verdict = f"> **{position.warning}**" if position.warning else "Nothing here speaks against this judge."
-    return f"{verdict}\n\n{table(('', 'figure'), rows)}"
+    rows += [(f"candidates flagged: {kind}", f"{count}") for kind, count in figures.tally.flags.most_common()]
+    if not position.judgements:
+        verdict = "No judge model was asked in both orders with a verdict in each."
+        return "\n\n".join(part for part in (verdict, warnings, table(("", "figure"), rows) if rows else "") if part)
+    return f"{warnings or 'Nothing here speaks against this judge.'}\n\n{table(('', 'figure'), rows)}"
 
 
 def kept_section(kept: Sequence[Kept]) -> str:

@@ -25,11 +25,7 @@ def write_report(folder: RunFolder, found: Figures | None = None) -> Path:
         facts = Facts(
             name=folder.config.name,
             constitution=Path(folder.config.constitution).stem,
-            models={
-                "policy": folder.config.policy.model,
-                "critic": folder.config.critic_model.model,
-                "judge": folder.config.judge.model,
-            },
+            models={role: section.model for role, section in folder.config.endpoints.items()},
             figures=found,
             run=read_json(folder.summary),
             training=read_json(folder.policy / RECORD),

@@ -14,8 +14,10 @@ from generator.candidates import Candidate, Candidates
 from generator.chat import CallFailure, ChatModel, ChatRequest, Message, Outcome
 from generator.models.scripted import ScriptedModel
 from generator.prompts import Prompt
-from judge.judging import Judging, judge_candidates, label_all
+from judge.asking import Asking
+from judge.judging import Judging, judge_pairs, label_all
 from judge.pairs import PairPolicy
+from judge.pairwise import Juror
 from judge.verdict import Judgement
 
 PROMPT = Prompt("p", (Message("user", "Why?"),), ("science",))
@@ -55,7 +57,8 @@ async def judged(
     policy: PairPolicy = "all",
     seed: int = 0,
 ) -> tuple[Judgement, ...]:
-    return await judge_candidates(made, constitution, Judging(judge, principles, policy, seed))
+    judging = Judging((Juror(judge),), principles, policy, Asking(seed))
+    return (await judge_pairs(made, constitution, judging)).judgements
 
 
 def couples(judgements: tuple[Judgement, ...], *principles: str) -> Counter[tuple[str, str]]:
@@ -164,7 +167,8 @@ async def test_a_judge_without_log_probs_has_the_tokens_it_is_given_for_words() 
         return CallFailure("k", "unsupported", "") if request.top_logprobs else "1"
 
     judge = ScriptedModel(script)
-    judgements = await judge_candidates(MADE, CONSTITUTION, Judging(judge, "one", "all", 0, verdict_tokens=77))
+    judging = Judging((Juror(judge),), "one", "all", Asking(0, words=77))
+    judgements = (await judge_pairs(MADE, CONSTITUTION, judging)).judgements
     assert Counter(call.max_tokens for call in judge.calls) == {2: 6, 77: 6}
     assert all(j.p_a == 0.5 for j in judgements if j.by == "model")
 
@@ -210,10 +214,10 @@ async def test_a_model_sees_the_share_of_couples_that_it_is_given_and_checks_see
     prompts = [replace(MADE, prompt=replace(PROMPT, id=f"p{n}")) for n in range(100)]
 
     async def seen(share: float) -> set[tuple[str, str, str]]:
-        judging = Judging(ScriptedModel(lambda request: "1"), "one", "all", 0, share)
+        judging = Judging((Juror(ScriptedModel(lambda request: "1")),), "one", "all", Asking(0), share=share)
         found: set[tuple[str, str, str]] = set()
         for made in prompts:
-            judgements = await judge_candidates(made, CONSTITUTION, judging)
+            judgements = (await judge_pairs(made, CONSTITUTION, judging)).judgements
             assert sum(j.by == "check" for j in judgements) == 3 * 2
             found |= {(made.prompt.id, j.a, j.b) for j in judgements if j.by == "model"}
         return found

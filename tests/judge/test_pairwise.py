@@ -13,7 +13,7 @@ from generator.models.scripted import ScriptedModel
 from generator.prompts import Prompt
 from judge.asking import Asking, in_words, verdict_request
 from judge.label import label
-from judge.pairwise import judge_pairwise
+from judge.pairwise import Juror, judge_pairwise
 from judge.verdict import Judgement, NoVerdict, Verdict
 
 PROMPT = Prompt("p", (Message("user", "Why?"),))
@@ -56,7 +56,7 @@ def judge_of(answers: dict[tuple[str, str], float | str]) -> ScriptedModel:
 
 
 def judged(judge: ScriptedModel, one: Candidate, other: Candidate) -> Judgement:
-    return asyncio.run(judge_pairwise(PROMPT, one, other, PRINCIPLE, judge, Asking(0)))
+    return asyncio.run(judge_pairwise(PROMPT, one, other, PRINCIPLE, Juror(judge), Asking(0)))
 
 
 @given(
@@ -91,7 +91,7 @@ def test_exchanging_the_texts_of_two_candidates_exactly_mirrors_their_label(text
 
 async def test_a_pair_is_asked_in_both_orders_at_once() -> None:
     judge = ScriptedModel(lambda request: "1")
-    judgement = await judge_pairwise(PROMPT, candidate("b", "B!"), candidate("a", "A!"), PRINCIPLE, judge, Asking(7))
+    judgement = await judge_pairwise(PROMPT, candidate("b", "B!"), candidate("a", "A!"), PRINCIPLE, Juror(judge), Asking(7))
     requests = [verdict_request(PROMPT, *shown, PRINCIPLE, Asking(7)) for shown in (("A!", "B!"), ("B!", "A!"))]
     assert judge.calls == requests
     keys = [call_key("scripted", request) for request in requests]
@@ -103,10 +103,10 @@ async def test_a_pair_is_asked_in_both_orders_at_once() -> None:
 async def test_one_order_without_a_verdict_leaves_no_label() -> None:
     def script(request: ChatRequest) -> str:
         content = request.messages[-1].content
-        return "1" if content.index("A!") < content.index("B!") else "both are fine"
+        return "1" if content.index("A!") < content.index("B!") else "who can say"
 
     judgement = await judge_pairwise(
-        PROMPT, candidate("a", "A!"), candidate("b", "B!"), PRINCIPLE, ScriptedModel(script), Asking(0)
+        PROMPT, candidate("a", "A!"), candidate("b", "B!"), PRINCIPLE, Juror(ScriptedModel(script)), Asking(0)
     )
     assert isinstance(judgement.forward, Verdict)
     assert isinstance(judgement.backward, NoVerdict)
@@ -119,7 +119,7 @@ UNSUPPORTED, EMPTY = (CallFailure("k", reason, "") for reason in ("unsupported",
 
 async def asked_twice(first: ChatReply | CallFailure | str, second: str = "<think>2?</think> 1") -> ScriptedModel:
     judge = ScriptedModel(lambda request: first if request.top_logprobs else second)
-    judgement = await judge_pairwise(PROMPT, candidate("a", "A!"), candidate("b", "B!"), PRINCIPLE, judge, ASKING)
+    judgement = await judge_pairwise(PROMPT, candidate("a", "A!"), candidate("b", "B!"), PRINCIPLE, Juror(judge), ASKING)
     if len(judge.calls) == 4:
         again = {call_key("scripted", call) for call in judge.calls if not call.top_logprobs}
         assert {judgement.forward.call, judgement.backward.call if judgement.backward else ""} == again

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generator.chat import CallFailure, ChatReply, FailureReason, Finish, TokenLogprob
+from judge.asking import TIE_LABELS
 from judge.reading import read_verdict, without_logprobs
-from judge.verdict import NoVerdict, Verdict
+from judge.verdict import NoVerdict, Preference, Verdict
 
 PROBABILITIES = st.dictionaries(
     st.sampled_from(["1", "2", " 1", " 2", "\n2", "A", "12", ""]), st.floats(1e-300, 1), min_size=1
@@ -39,7 +40,6 @@ def test_a_text_that_is_only_a_label_is_a_verdict(text: str) -> None:
     "text",
     [
         "",
-        "Response 1 is better",
         "1 or 2",
         "12",
         "1 2",
@@ -48,15 +48,13 @@ def test_a_text_that_is_only_a_label_is_a_verdict(text: str) -> None:
         "3",
         "0",
         "-1",
-        "A",
         "one",
         "1!?",
         "²",
         "１",
-        "1 is better",
     ],
 )
-def test_a_label_inside_other_words_is_no_verdict(text: str) -> None:
+def test_a_label_that_is_not_the_whole_and_claims_nothing_is_no_verdict(text: str) -> None:
     verdict = read_verdict(said(text))
     assert isinstance(verdict, NoVerdict)
     assert (verdict.reason, verdict.call, verdict.detail) == ("unreadable", "key", text)
@@ -74,7 +72,7 @@ def test_a_label_inside_other_words_is_no_verdict(text: str) -> None:
 def test_a_label_counts_after_reasoning_and_never_in_it(reasoning: str) -> None:
     assert read_verdict(said(f"{reasoning}1")) == Verdict(1.0, "key")
     assert read_verdict(said(f"{reasoning} **2**.")) == Verdict(0.0, "key")
-    for unsaid in ("", " neither", "1 and 2", "1</think>"):
+    for unsaid in ("", "1 and 2", "1</think>"):
         assert isinstance(read_verdict(said(reasoning + unsaid)), NoVerdict)
 
 
@@ -86,6 +84,36 @@ def test_reasoning_that_does_not_end_in_a_label_is_no_verdict(text: str) -> None
     cut = read_verdict(said(text, "length"))
     assert isinstance(cut, NoVerdict)
     assert cut.reason == "truncated"
+
+
+@pytest.mark.parametrize(
+    ("text", "preference"),
+    [
+        ("Response 1 is better", "first"),
+        ("2 is better.", "second"),
+        ("Both are equally good.", "tie"),
+        ("Both are bad.", "both bad"),
+        ("<think>1</think>Completion 2 is better than completion 1.", "second"),
+    ],
+)
+def test_a_verdict_that_is_plainly_said_in_words_counts(text: str, preference: Preference) -> None:
+    verdict = read_verdict(said(text))
+    assert isinstance(verdict, Verdict)
+    assert verdict.preference == preference
+    assert isinstance(read_verdict(said(text, "length")), NoVerdict)
+
+
+@pytest.mark.parametrize(("label", "preference"), [("1", "first"), ("2", "second"), ("3", "tie"), ("4", "both bad")])
+def test_where_ties_may_be_said_four_labels_count(label: str, preference: Preference) -> None:
+    by_text = read_verdict(said(label), TIE_LABELS)
+    by_logprobs = read_verdict(
+        given_tokens({label: 0.7, **{other: 0.1 for other in TIE_LABELS if other != label}}), TIE_LABELS
+    )
+    for verdict in (by_text, by_logprobs):
+        assert isinstance(verdict, Verdict)
+        assert verdict.preference == preference
+    assert isinstance(by_logprobs, Verdict)
+    assert by_logprobs.tie == pytest.approx(0.7 if label == "3" else 0.1)
 
 
 def test_a_reply_that_is_cut_off_before_its_label_is_truncated() -> None:

@@ -24,7 +24,7 @@ CONFIG: dict[str, Any] = {
     "constitution": "principles.toml",
     "prompts": {"files": ["prompts.jsonl"]},
     "policy": {"backend": "scripted", "model": "rambler", "max_tokens": 160},
-    "judge": {"backend": "scripted", "model": "rambler"},
+    "judge": {"backend": "scripted", "model": "rambler", "allow_same_family": True},
     "export": {"test_share": 0.25},
 }
 PRINCIPLES: list[dict[str, Any]] = [

@@ -12,8 +12,9 @@ import pytest
 
 from generator.chat import Message
 from generator.prompts import Prompt
-from solon.check import Interval, estimate, most_usd, pilot_prompts, scaled
-from solon.config import load_config
+from solon.estimate import estimate, most_usd
+from solon.pilot import Interval, pilot_prompts, scaled
+from solon.config_file import load_config
 from solon.journal import Journal
 from solon.prices import Price
 
@@ -203,9 +204,9 @@ def test_a_judge_that_may_give_no_log_probs_is_reckoned_with_at_its_words(write_
     prompts = read_prompts(("prompts.jsonl",), config.parent, "here")
     in_words = estimate(load_config(config), constitution, prompts)
     by_logprobs = estimate(load_config(write_run({})), constitution, prompts)
-    assert in_words.judge.calls == by_logprobs.judge.calls > 0
-    assert in_words.judge.completion_tokens == 500 * in_words.judge.calls
-    assert by_logprobs.judge.completion_tokens == 2 * in_words.judge.calls
+    assert in_words.loads["judge"].calls == by_logprobs.loads["judge"].calls > 0
+    assert in_words.loads["judge"].completion_tokens == 500 * in_words.loads["judge"].calls
+    assert by_logprobs.loads["judge"].completion_tokens == 2 * in_words.loads["judge"].calls
 
 
 def test_the_most_that_a_run_costs_adds_up_the_roles_at_their_prices(write_run: WriteRun) -> None:
@@ -217,9 +218,9 @@ def test_the_most_that_a_run_costs_adds_up_the_roles_at_their_prices(write_run: 
     most = estimate(config, constitution, read_prompts(("prompts.jsonl",), file.parent, "here"))
     rambler, other = Price(2.0, 8.0, batch=0.5), Price(1.0, 4.0)
     by_hand = (
-        (2 * most.policy.prompt_tokens + 8 * most.policy.completion_tokens)
-        + (most.critic.prompt_tokens + 4 * most.critic.completion_tokens)
-        + (2 * most.judge.prompt_tokens + 8 * most.judge.completion_tokens) / 2
+        (2 * most.loads["policy"].prompt_tokens + 8 * most.loads["policy"].completion_tokens)
+        + (most.loads["critic"].prompt_tokens + 4 * most.loads["critic"].completion_tokens)
+        + (2 * most.loads["judge"].prompt_tokens + 8 * most.loads["judge"].completion_tokens) / 2
     )
     assert most_usd(config, most, {"rambler": rambler, "other": other}) == pytest.approx(by_hand / 1e6)
     assert most_usd(config, most, {}) == 0

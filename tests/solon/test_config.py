@@ -7,7 +7,8 @@ import pytest
 
 from constitution.errors import InputError
 from generator.models.vllm_server import options
-from solon.config import RunConfig, load_config, meaning
+from solon.config import RunConfig, meaning
+from solon.config_file import load_config
 
 GOOD = """\
 name = "demo"
@@ -32,7 +33,11 @@ DECIDES = {
     "seed",
     *(f"{role}.{key}" for role in ("policy", "critic") for key in ("backend", "model", "temperature", "max_tokens")),
     *(f"{role}.extra" for role in ("policy", "critic", "judge")),
-    *(f"judge.{key}" for key in ("backend", "model", "mode", "principles", "share", "verdict_tokens")),
+    *(f"judge.{key}" for key in ("backend", "model", "mode", "principles", "share", "verdict_tokens", "ties")),
+    *(f"judge.{key}" for key in ("reason_first", "rationale_tokens", "clamp", "few_shot", "scale", "tournament")),
+    *(f"judge.{key}" for key in ("comparisons", "weight", "canaries")),
+    "panel",
+    "cascade",
     "candidates.completions",
     "candidates.rounds",
     "pairs.policy",
@@ -48,6 +53,7 @@ DECIDES_NOTHING = {
     *(f"limits.{key}" for key in ("in_flight", "deadline", "idle", "requests_per_minute", "tokens_per_minute")),
     *(f"budget.{key}" for key in ("usd", "tokens", "prices")),
     *(f"batch.{key}" for key in ("wait", "poll")),
+    "judge.allow_same_family",
     "export.test_share",
     *(f"dpo.{key}" for key in ("base", "beta", "learning_rate", "epochs", "batch_size", "gradient_accumulation")),
     *(f"dpo.{key}" for key in ("bf16", "max_length", "train_embeddings")),

@@ -25,7 +25,7 @@ def export(write_run: WriteRun, tmp_path: Path) -> Callable[..., Path]:
     def make(changes: dict[str, Any] | None = None, **files: Any) -> Path:
         config, out = write_run(changes or {}, **files), tmp_path / "run"
         actions.run(config, out, accept_changes=True, no_budget=False)
-        actions.export(out, "trl", None)
+        actions.export(out, "trl", None, None)
         return out / "export"
 
     return make
@@ -122,11 +122,11 @@ def test_a_folder_of_another_kind_is_refused_and_left_alone(
     (mine / "train.parquet").write_bytes(b"my own")
     for place in (mine, mine / "train.parquet"):
         with pytest.raises(InputError, match="holds something that is no export"):
-            actions.export(run, "trl", place)
+            actions.export(run, "trl", None, place)
     assert [(p.name, p.read_bytes()) for p in mine.iterdir()] == [("train.parquet", b"my own")]
     (tmp_path / "empty").mkdir()
-    actions.export(run, "trl", tmp_path / "empty")
-    actions.export(run, "trl", tmp_path / "empty")  # its own it may write again
+    actions.export(run, "trl", None, tmp_path / "empty")
+    actions.export(run, "trl", None, tmp_path / "empty")  # its own it may write again
     assert (tmp_path / "empty" / "lock.json").read_bytes() == (run / "export" / "lock.json").read_bytes()
 
 
@@ -146,10 +146,10 @@ def test_a_run_without_pairs_exports_nothing(write_run: WriteRun, tmp_path: Path
     config = write_run({"candidates": {"completions": 1, "rounds": 0}})
     actions.run(config, tmp_path / "run", accept_changes=False, no_budget=False)
     with pytest.raises(InputError, match="has no preference pairs"):
-        actions.export(tmp_path / "run", "trl", None)
+        actions.export(tmp_path / "run", "trl", None, None)
     assert not (tmp_path / "run" / "export").exists()
 
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--format csv: no such format: use trl"):
-        actions.export(tmp_path, "csv", None)
+        actions.export(tmp_path, "csv", None, None)

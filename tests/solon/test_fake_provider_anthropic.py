@@ -9,12 +9,13 @@ import anthropic
 import httpx2
 import pytest
 
-from judge.asking import LAYOUT, fill
+from judge.asking import ASK, LAYOUT, fill
 from solon.fake_provider.faults import Fault, Faults
 from solon.fake_provider.server import Server, serving
 
 HI: Any = [{"role": "user", "content": "hi"}]
-PAIR = fill(LAYOUT, fence="a1b2c3d4", prompt="Why?", first="It is.", second="It is " * 50, question="Which is brief?")
+TEXTS = {"prompt": "Why?", "first": "It is.", "second": "It is " * 50}
+PAIR = fill(LAYOUT, fence="a1b2c3d4", question="Which is brief?", ask=ASK, **TEXTS)
 CHOICE = {
     "type": "object",
     "properties": {"verdict": {"type": "string", "enum": ["1", "2"]}},

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from generator.chat import ChatRequest, Message
 from generator.models.rambler import ramble
-from judge.asking import LAYOUT, fill
+from judge.asking import ASK, LAYOUT, fill
 from solon.fake_provider.asked import Asked, tokens
 from solon.fake_provider.replies import say, spoiled
 
@@ -21,7 +21,7 @@ def asked(content: str = "Why is the sky blue?", model: str = "rambler", **chang
 
 
 def judging(first: str, second: str, model: str = "rambler", **changes: object) -> Asked:
-    content = fill(LAYOUT, fence="a1b2c3d4", prompt="Why?", first=first, second=second, question="Which is brief?")
+    content = fill(LAYOUT, fence="a1b2c3d4", prompt="Why?", first=first, second=second, question="Which is brief?", ask=ASK)
     return asked(content, model, **changes)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from constitution.errors import InputError
 from solon.cli import actions
-from solon.config import load_config
+from solon.config_file import load_config
 from solon.folder import RunFolder, open_folder, save_config
 from solon.inputs import read_prompts
 

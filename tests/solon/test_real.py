@@ -28,6 +28,7 @@ max_tokens = 24
 [judge]
 backend = "llamacpp"
 model = "smollm2-135m-instruct"
+allow_same_family = true
 
 [pairs]
 policy = "all"

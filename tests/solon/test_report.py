@@ -14,8 +14,10 @@ from generator.models.scripted import ScriptedModel
 from generator.prompts import Prompt, parse_prompt
 from generator.sampling import Sampling
 from judge.audit.position import Position
+from judge.asking import Asking
 from judge.judging import Judging
 from judge.pairs import PreferencePair
+from judge.pairwise import Juror
 from solon.cli import actions
 from solon.cli.telling import printable
 from solon.figures import Figures, Kept, Tally, figures
@@ -77,7 +79,7 @@ async def position_of(model: ScriptedModel, prompts: int) -> Position:
     recipe = Recipe(
         Constitution("c", "C", "1", "", (Principle("rule", "It helps."),)),
         Generation(model, model, sampling, sampling, completions=2, rounds=0, seed=0),
-        Judging(model, "one", "all", 0),
+        Judging((Juror(model),), "one", "all", Asking(0)),
         0.0,
     )
     asked = [
@@ -93,7 +95,7 @@ async def test_a_judge_that_always_picks_one_slot_is_called_unable_to_judge(slot
     position = await position_of(slot_bound(slot), 25)
     report = render(with_figures(position=position))
     assert f"> **The judge model cannot judge: it picks slot {slot} in 100% of its verdicts" in report
-    assert "Use a stronger model under [judge]" in report
+    assert "Use a stronger model under" in report
     assert "Nothing here speaks against" not in report
 
 
@@ -104,7 +106,7 @@ async def test_a_judge_that_sees_the_texts_is_not(tmp_path: Path) -> None:
 
 
 def test_where_no_model_judged_the_report_says_that_checks_decided() -> None:
-    assert judge_section(Position(0, None, None)).startswith("No judge model was asked")
+    assert judge_section(Figures(Tally(), Position(0, None, None), (), None)).startswith("No judge model was asked")
 
 
 SLOT_ONE = """

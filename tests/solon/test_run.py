@@ -38,7 +38,7 @@ def texts(call: RecordedCall) -> str:
 
 
 def exported(out: Path) -> dict[str, bytes]:
-    actions.export(out, "trl", None)
+    actions.export(out, "trl", None, None)
     return {path.name: path.read_bytes() for path in (out / "export").iterdir()}
 
 

@@ -19,7 +19,7 @@ from generator.models.calling import Persistent
 from generator.models.openai import OpenAIBackend
 from generator.models.rambler import SCRIPTS
 from generator.models.scripted import ScriptedModel
-from solon.config import load_config
+from solon.config_file import load_config
 from solon.folder import RunFolder
 from solon.journal import Journal
 from solon.models import Gate, JournaledModel, Meter

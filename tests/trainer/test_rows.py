@@ -11,7 +11,7 @@ from generator.candidates import Candidate
 from generator.chat import Message
 from generator.prompts import Prompt
 from judge.pairs import PreferencePair
-from trainer.rows import COLUMNS, columns, is_test, training_row
+from trainer.rows import COLUMNS, Origin, columns, is_test, training_row
 
 PROMPT = Prompt("q1", (Message("system", "Be brief."), Message("user", "Why is the sky blue?")))
 SHORT = Candidate("c1", "Air scatters blue light most.", "stop", "k1", 0, 1, revises="c2")
@@ -20,7 +20,7 @@ PAIR = PreferencePair("p1", PROMPT, SHORT, LONG, 0.75, 0.5, ("brief", "plain"), 
 
 
 def test_the_system_message_stays_in_the_prompt_and_each_completion_is_one_assistant_message() -> None:
-    row = training_row(PAIR, "[]")
+    row = training_row(PAIR, Origin("[]", (), False))
     assert row.prompt == PROMPT.messages
     assert row.chosen == (Message("assistant", SHORT.text),)
     assert row.rejected == (Message("assistant", LONG.text),)
@@ -28,7 +28,12 @@ def test_the_system_message_stays_in_the_prompt_and_each_completion_is_one_assis
 
 def test_a_table_holds_messages_as_objects_and_provenance_beside_them() -> None:
     verdicts = json.dumps({"brief": 1.0})
-    table = columns([training_row(PAIR, verdicts), training_row(replace(PAIR, id="p2", orders_agree=True), "{}")])
+    table = columns(
+        [
+            training_row(PAIR, Origin(verdicts, (), False)),
+            training_row(replace(PAIR, id="p2", orders_agree=True), Origin("{}", (), False)),
+        ]
+    )
     assert table["chosen"][0] == [{"role": "assistant", "content": SHORT.text}]
     assert table["prompt"][0] == [{"role": m.role, "content": m.content} for m in PROMPT.messages]
     assert table["pair_id"] == ["p1", "p2"]
@@ -45,12 +50,12 @@ def test_a_table_without_rows_still_has_every_column() -> None:
 @pytest.mark.parametrize("text", ["", " \n"])
 def test_an_empty_completion_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="p1: a completion is empty"):
-        training_row(replace(PAIR, rejected=replace(LONG, text=text)), "[]")
+        training_row(replace(PAIR, rejected=replace(LONG, text=text)), Origin("[]", (), False))
 
 
 def test_two_completions_that_are_the_same_are_refused() -> None:
     with pytest.raises(ValueError, match="p1: chosen and rejected are the same"):
-        training_row(replace(PAIR, rejected=replace(LONG, text=SHORT.text)), "[]")
+        training_row(replace(PAIR, rejected=replace(LONG, text=SHORT.text)), Origin("[]", (), False))
 
 
 @given(st.text(), st.integers(), st.floats(0, 1), st.floats(0, 1))
@@ -74,7 +79,7 @@ def test_the_share_held_out_is_about_the_share_asked_for_and_the_seed_decides_wh
 
 def test_every_row_of_a_prompt_stands_on_the_same_side() -> None:
     pairs = [replace(PAIR, id=f"p{i}", prompt=replace(PROMPT, id=f"q{i % 20}")) for i in range(100)]
-    rows = [training_row(pair, "[]") for pair in pairs]
+    rows = [training_row(pair, Origin("[]", (), False)) for pair in pairs]
     held = {row.prompt_id for row in rows if is_test(row.prompt_id, 3, 0.4)}
     kept = {row.prompt_id for row in rows if not is_test(row.prompt_id, 3, 0.4)}
     assert held

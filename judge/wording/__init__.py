@@ -1,0 +1,1 @@
+"""How a judge's words are read: names, forms, comparisons, claims."""

@@ -1,0 +1,108 @@
+"""A run's own verdicts as the table that an audit reads: one row a verdict, one item a couple of candidates.
+
+Of an item's two completions the first is the candidate whose id sorts first. Each judge counts apart under each
+principle, since that is how far it is to be believed; the run's label counts as one judge more.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from constitution.errors import InputError
+from judge.asking import conversation
+from judge.audit.table import Material
+from judge.label import Label
+from judge.pairs import couple_id
+from judge.verdict import Judgement, NoVerdict, OneVerdict
+from solon.auditing.columns import Columns, read_columns
+from solon.auditing.material import material
+from solon.auditing.read import LABELS
+from solon.pipeline import Row
+
+COLUMNS = ("item", "judge", "order", "choice", "p_first", "text_1_chars", "text_2_chars", "stratum", "reason")
+LABEL = "the run's label"
+Cells = tuple[str, ...]
+
+
+def material_of(rows: Iterable[Row], labels: Path, divided: bool = False) -> Material:
+    """The run's verdicts beside the human labels of ``labels``, whose items are the ids of couples.
+
+    Args:
+        divided: whether the prompts' sources divide the items.
+    """
+    said = columns_of(rows, labels.parent)
+    return material(said, read_columns(labels, {*LABELS, "annotator"}, LABELS), "stratum" if divided else None)
+
+
+def columns_of(rows: Iterable[Row], place: Path) -> Columns:
+    import pyarrow as pa
+
+    cells = list(zip(*(cells for row in rows for cells in cells_of(row)), strict=True))
+    if not cells:
+        raise InputError(str(place), "holds no verdict", "run it first")
+    texts = {name: pa.chunked_array([list(column)]) for name, column in zip(COLUMNS, cells, strict=True)}
+    return Columns(place, True, COLUMNS, texts, len(cells[0]))
+
+
+def as_csv(rows: Iterable[Row]) -> str:
+    """The table as a file that anybody's audit can read."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(cells for row in rows for cells in cells_of(row))
+    return out.getvalue()
+
+
+def items(rows: Iterable[Row]) -> str:
+    """What people are to label, a JSON object a line: prompt and two completions, and not a word of what judges said.
+
+    JSON, since a spreadsheet would take some texts for formulas.
+    """
+    return "".join(json.dumps(item) + "\n" for row in rows for item in items_of(row))
+
+
+def items_of(row: Row) -> Iterator[dict[str, str]]:
+    text = {candidate.id: candidate.text for candidate in row.made.candidates}
+    asked = conversation(row.made.prompt)
+    for one in row.labels:
+        item = couple_id(one.a, one.b)
+        yield {"item": item, "prompt": asked, "completion_1": text[one.a], "completion_2": text[one.b]}
+
+
+def cells_of(row: Row) -> Iterator[Cells]:
+    """Every verdict on the row's couples, in the order of couple, principle and judge, and each couple's label."""
+    length = {candidate.id: str(len(candidate.text)) for candidate in row.made.candidates}
+    source = row.made.prompt.source
+
+    def cells(a: str, b: str, judge: str, order: int, verdict: Cells) -> Cells:
+        choice, p_first, reason = verdict
+        return couple_id(a, b), judge, str(order), choice, p_first, length[a], length[b], source, reason
+
+    for judgement in row.judgements:
+        for order, verdict in ((1, judgement.forward), (2, judgement.backward)):
+            if verdict is not None:
+                yield cells(judgement.a, judgement.b, name_of(judgement), order, told(verdict, order))
+    for label in row.labels:
+        yield cells(label.a, label.b, LABEL, 1, labelled(label))
+
+
+def name_of(judgement: Judgement) -> str:
+    return f"{'check' if judgement.by == 'check' else judgement.judge or 'judge'} / {judgement.principle}"
+
+
+def told(verdict: OneVerdict, order: int) -> Cells:
+    """Choice, chance of the completion shown first, and the reason of a missing verdict."""
+    if isinstance(verdict, NoVerdict):
+        return "none", "", verdict.reason
+    shown = {"first": 1, "second": 2}.get(verdict.preference)
+    choice = "tie" if shown is None else str(shown if order == 1 else 3 - shown)
+    return choice, repr(verdict.p_first), ""
+
+
+def labelled(label: Label) -> Cells:
+    if label.p_a is None:
+        return "none", "", "no verdict"
+    tied = label.preferred is None or label.both_bad
+    return "tie" if tied else "1" if label.preferred == label.a else "2", repr(label.p_a), ""
