@@ -97,7 +97,7 @@ def verdict_request(prompt: Prompt, first: str, second: str, principle: Principl
 def comparison(prompt: str, shown: tuple[str, str], principle: Principle, seed: int, ask: str) -> str:
     return fill(
         LAYOUT,
-        fence=short_id("fence", seed, prompt, *shown)[:8],
+        fence=short_id("fence", seed, prompt, *sorted(shown))[:8],  # the same in both orders: they share the prompt
         prompt=harmless(prompt),
         first=harmless(shown[0]),
         second=harmless(shown[1]),

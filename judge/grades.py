@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from generator.chat import CallFailure, ChatReply, Outcome, TokenLogprob
-from judge.reading import LEAST_LABEL_MASS, REASONING
+from judge.parsing import REASONING
+from judge.reading import LEAST_LABEL_MASS
 from judge.verdict import NoVerdict, OneVerdict, Verdict, from_half
 
 Scale = Literal["yes-no", "1-10"]

@@ -8,7 +8,8 @@ from generator.candidates import Candidate
 from generator.chat import CallFailure, ChatModel, ChatRequest, Outcome
 from generator.prompts import Prompt
 from judge.asking import Asking, after_reasoning, in_words, rationale_request, verdict_request
-from judge.reading import REASONING, read_verdict, without_logprobs
+from judge.parsing import REASONING
+from judge.reading import read_verdict, without_logprobs
 from judge.verdict import Judgement, NoVerdict, OneVerdict, Verdict
 
 
@@ -54,7 +55,8 @@ def spoken(outcome: Outcome) -> str:
     """What the judge said aloud; empty where it failed, refused or said nothing."""
     if isinstance(outcome, CallFailure) or outcome.finish in ("refusal", "content_filter"):
         return ""
-    return REASONING.sub("", outcome.text).strip()
+    aloud = REASONING.sub("", outcome.text).strip()
+    return "" if aloud.startswith("<think") else aloud
 
 
 async def ask_label(request: ChatRequest, judge: ChatModel, asking: Asking) -> OneVerdict:

@@ -28,6 +28,7 @@ async def judge_canaries(
     seed = judging.asking.seed
     principle = draw(unchecked, seed, "canary", made.prompt.id)
     canaries = canary_couples(made, seed, share)
+    jurors = (*((judging.first.juror,) if judging.first else ()), *judging.jurors)
     async with asyncio.TaskGroup() as group:
         tasks = [
             (
@@ -37,6 +38,6 @@ async def judge_canaries(
                 ),
             )
             for canary in canaries
-            for juror in judging.jurors
+            for juror in jurors
         ]
     return tuple(Planted(canary, task.result()) for canary, task in tasks)

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from generator.chat import CallFailure, ChatReply, Outcome, TokenLogprob
 from judge.asking import LABELS
-from judge.parsing import Said, parse_verdict
+from judge.parsing import REASONING, Said, parse_verdict
 from judge.verdict import NoVerdict, OneVerdict, Preference, Verdict, from_half
 
 LABEL = re.compile(r"[\s\"'*(\[]*([1-4])[\s\"'*)\].:]*")
-REASONING = re.compile(r"\A.*?</think>", re.S)  # as open models end it; some have its beginning in the prompt
 LEAST_LABEL_MASS = 0.01  # below it, all labels are noise in the tail of the distribution
 MEANS: dict[str, Preference] = {"1": "first", "2": "second", "3": "tie", "4": "both bad"}
 AMOUNTS_TO: dict[Preference, tuple[float, float, float]] = {  # p_first, tie, both_bad

@@ -93,7 +93,7 @@ def begin(
     principles = sorted(
         (wording(p, config.judge.few_shot) for p in constitution.principles), key=lambda p: str(p["id"])
     )
-    models = {section.model: identity_of(section, folder.beside) for section in config.endpoints.values()}
+    models = {role: identity_of(section, folder.beside) for role, section in config.endpoints.items()}
     recipe = full_hash([meaning(config), models, principles, *more])
     journal.set_note("recipe", recipe)
     journal.set_note("prompts", str(len(prompts)))

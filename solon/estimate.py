@@ -71,7 +71,7 @@ def estimate(config: RunConfig, constitution: Constitution, prompts: Sequence[Pr
     solved = solved_tokens([p for p in constitution.principles if not p.check], config.judge.few_shot)
     for role, endpoint in config.endpoints.items():
         if role not in loads:
-            more = 2 * asked * trials if role == "cascade" else planted
+            more = planted + (2 * asked * trials if role == "cascade" else 0)
             loads[role] = judge_load(config, endpoint, verdicts + more, shown + 2 * written + solved)
     return Estimate(len(prompts), len(constitution.principles), len(constitution.principles) - judged, loads)
 

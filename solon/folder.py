@@ -109,5 +109,11 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def without_none(table: dict[str, Any]) -> dict[str, Any]:
-    """TOML has no null: a key that is not set is left out."""
-    return {k: without_none(v) if isinstance(v, dict) else v for k, v in table.items() if v is not None}
+    """TOML has no null: a key that is not set is left out, in a table of an array too."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return without_none(value)
+        return [plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+    return {key: plain(value) for key, value in table.items() if value is not None}

@@ -25,7 +25,7 @@ from solon.models import Gate, Meter
 from solon.pipeline import Recipe, Row, dump_row, load_row, process
 from solon.progress import Reporter, showing
 from solon.recipes import recipe_of, trials_of
-from solon.supply import Supply
+from solon.supply import Supply, places
 
 TICK = 0.5  # seconds
 CASCADE = "cascade"  # the journal's note of how a cascade's trials went when the rows were made
@@ -98,7 +98,8 @@ class Run:
     async def process_all(self, supply: Supply, reporter: Reporter) -> None:
         config = self.folder.config
         # Some more prompts than keep the endpoint busy: a prompt whose reply or row is being written asks nothing.
-        workers = max(1, config.limits.in_flight // config.candidates.completions + config.limits.in_flight // 4)
+        most = max(places(endpoint, config.limits.in_flight) for endpoint in config.endpoints.values())
+        workers = max(1, most // config.candidates.completions + most // 4)
         if any(section.batch for section in config.endpoints.values()):
             workers = len(self.pending)  # a batch is worth its wait only when every prompt's call is in it
         ticking = asyncio.create_task(self.tick(reporter))

@@ -10,7 +10,7 @@ from constitution.identity import full_hash
 from generator.chat import Backend
 from generator.models.calling import PATIENT, Patience, Persistent
 from generator.models.door import Door
-from solon.backends import identity_of, is_billed, open_backend
+from solon.backends import MOST_SLOTS, identity_of, is_billed, open_backend
 from solon.budget import NOTHING, Amount, Budget, Cap, ModelPurse, amount_of
 from solon.config import Endpoint, RunConfig
 from solon.folder import RunFolder
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from generator.models.batches import BatchTransport
     from solon.batching.session import Batching
 
-PLACES = {"transformers": 32}  # two batches: more would only wait in line, with their deadlines running
+# Calls at once that a backend has a use for. transformers: two batches; more would only wait in line, with their
+# deadlines running. llamacpp: one a slot; more would drive each other's prefixes out of its cache.
+PLACES = {"transformers": 32, "llamacpp": MOST_SLOTS}
 UNACCOUNTED = "unaccounted"  # the journal's note of what may have been charged without a reply to show for it
 
 
@@ -104,7 +106,7 @@ class Supply:
         if endpoint.address not in self.doors:
             limits = self.folder.config.limits
             door = Door(
-                min(limits.in_flight, PLACES.get(endpoint.backend, limits.in_flight)),
+                places(endpoint, limits.in_flight),
                 give_up_after=limits.deadline,
                 requests_per_minute=limits.requests_per_minute,
                 tokens_per_minute=limits.tokens_per_minute,
@@ -146,6 +148,11 @@ def transport_of(backend: Backend) -> "BatchTransport":
         return AnthropicBatches(backend)
     assert isinstance(backend, OpenAIBackend)
     return OpenAIBatches(backend)
+
+
+def places(endpoint: Endpoint, in_flight: int) -> int:
+    """How many calls at once the endpoint is sent."""
+    return min(in_flight, PLACES.get(endpoint.backend, in_flight))
 
 
 def cap_of(config: RunConfig) -> Cap:

@@ -19,6 +19,7 @@ from constitution.errors import InputError, ModelError
 from constitution.identity import file_hash
 from generator.chat import Message
 from trainer.exports import load_rows, require_rows
+from trainer.groups import grouped_trainer, has_groups
 from trainer.policies import Policy, require_empty, save_policy
 from trainer.quiet import quiet_training
 from trainer.sampling import chat_text
@@ -32,7 +33,10 @@ RECORD = "training.json"  # written last: a folder that has it holds a whole pol
 
 @dataclass(frozen=True, slots=True)
 class DpoSettings:
-    """How to train. One step sees ``batch_size`` · ``gradient_accumulation`` pairs."""
+    """How to train. One step sees ``batch_size`` · ``gradient_accumulation`` pairs.
+
+    Where prompts have several pairs, batches hold whole prompts, and a step may see fewer.
+    """
 
     beta: float = 0.1  # the KL coefficient: higher keeps nearer to the reference model
     learning_rate: float = 1e-5  # falls linearly to 0 over the run
@@ -45,7 +49,7 @@ class DpoSettings:
     train_embeddings: bool = False  # the vocabulary's matrices too: a fifth of a small model, and of the time
 
     def steps(self, rows: int) -> int:
-        """How many optimizer steps ``rows`` pairs make."""
+        """How many optimizer steps ``rows`` pairs make; a few more where prompts have several."""
         batches = math.ceil(rows / self.batch_size)
         return self.epochs * math.ceil(batches / self.gradient_accumulation)
 
@@ -131,7 +135,8 @@ def make_trainer(
     model: Any = policy.model
     for matrix in (model.get_input_embeddings(), model.get_output_embeddings()):
         matrix.requires_grad_(settings.train_embeddings)
-    trainer = library.DPOTrainer(model=model, args=arguments, train_dataset=rows, processing_class=policy.tokenizer)
+    kind = grouped_trainer() if has_groups(rows) else library.DPOTrainer
+    trainer = kind(model=model, args=arguments, train_dataset=rows, processing_class=policy.tokenizer)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(steps_told_to(note))
     return trainer

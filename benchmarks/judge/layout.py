@@ -6,16 +6,19 @@
 Pairs are judged under the eight principles of `no-sycophancy` in both orders, by SmolLM2-135M. Solon's layout has the
 pair first and the principle last, and goes the way of a run: `judge_couple`, patience, door, backend. The naive one has
 the same words with the principle first, and all its calls are sent at once, principle by principle. The two take turns;
-each repeat has texts of its own, so that nothing is in a cache from before. vLLM must know its weights as a folder
-(`benchmarks/vllm/convert.py`); `make test-vllm` sets up both it and the folder. Prints a table in Markdown.
+each repeat has texts of its own, so that nothing is in a cache from before. What every call begins with, the template's
+system message, is cached in both; the naive layout also finds a principle again, so it gains with more pairs a repeat.
+
+Prints a table in Markdown: sums over the repeats for tokens, medians for time, and for the ratio the median of the
+repeats' own. For vLLM the weights must lie in a folder; `make test-vllm` sets up both.
 """
 
 import argparse
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -32,7 +35,7 @@ from generator.prompts import Prompt
 from judge.asking import Asking, verdict_request
 from judge.judging import Judging, judge_couple
 from judge.pairwise import Juror
-from solon.backends import open_backend
+from solon.backends import MOST_SLOTS, open_backend
 from solon.config import Endpoint, Limits
 from solon.engines.local import run_prompts
 
@@ -42,7 +45,7 @@ JUDGED_BY = "no-sycophancy"  # eight principles, none of them decided by a check
 WRITTEN_FOR = ("helpful-honest", "harmless", "balanced-refusal")  # whose examples lend their texts
 SHORT, LONG = 2, 4  # examples' texts in a pair's shorter and in its longer completion: some 100 and 200 tokens
 ASKING = Asking(seed=0, shared=True)
-LAYOUTS = {"solon": "pair first, principle last", "naive": "principle first"}
+CALLED = {"solon": "pair first, principle last, sent together", "naive": "principle first, all at once"}
 
 
 @dataclass(slots=True)
@@ -71,42 +74,21 @@ class Measured:
     """One layout on one repeat's pairs."""
 
     pairs: int
-    calls: int
     read: int
     cached: int
     seconds: float
 
+    @property
+    def rate(self) -> float:
+        """Pairs a second; a pair is all its principles in both orders."""
+        return self.pairs / self.seconds
+
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """An engine and how many calls at once a run would send it."""
-
-    name: str
-    endpoint: Endpoint
-    in_flight: int
-
-
-@dataclass(slots=True)
-class Tally:
-    """What the repeats of one layout in one setting came to."""
-
-    repeats: list[Measured] = field(default_factory=list)
-
-    @property
-    def pairs_per_second(self) -> float:
-        return median(one.pairs / one.seconds for one in self.repeats)
-
-    @property
-    def seconds(self) -> float:
-        return median(one.seconds for one in self.repeats)
-
-    @property
-    def cached_share(self) -> float:
-        return sum(one.cached for one in self.repeats) / sum(one.read for one in self.repeats)
-
-    @property
-    def tokens_per_call(self) -> float:
-        return sum(one.read for one in self.repeats) / sum(one.calls for one in self.repeats)
+class Size:
+    repeats: int
+    pairs: int  # of each repeat
+    in_flight: int  # calls at once
 
 
 def pairs() -> Iterator[Candidates]:
@@ -160,41 +142,36 @@ async def measure(layout: str, made: Sequence[Candidates], backend: Backend, in_
     await WAYS[layout](made, principles, judge, in_flight)
     seconds = time.perf_counter() - start
     assert judge.calls == len(made) * len(principles) * 2, judge.calls
-    return Measured(len(made), judge.calls, judge.read, judge.cached, seconds)
+    return Measured(len(made), judge.read, judge.cached, seconds)
 
 
-async def compare(setting: Setting, repeats: int, count: int) -> dict[str, Tally]:
-    """Every layout on every repeat's ``count`` pairs, the first of them in turn ahead."""
-    limits = Limits(in_flight=setting.in_flight)
-    backend = Persistent(open_backend(setting.endpoint, limits, ROOT), Door(setting.in_flight))
-    told = {layout: Tally() for layout in LAYOUTS}
+async def compare(endpoint: Endpoint, size: Size) -> dict[str, list[Measured]]:
+    """Both layouts on every repeat's pairs; who goes first changes with every repeat."""
+    backend = Persistent(open_backend(endpoint, Limits(in_flight=size.in_flight), ROOT), Door(size.in_flight))
+    told: dict[str, list[Measured]] = {layout: [] for layout in WAYS}
     source = pairs()
     try:
-        await measure("solon", list(islice(source, 1)), backend, setting.in_flight)
-        for repeat in range(repeats):
-            made = list(islice(source, count))
-            assert len(made) == count, "the principle files have no more examples: ask for fewer pairs"
-            for layout in list(LAYOUTS)[:: 1 if repeat % 2 == 0 else -1]:
-                told[layout].repeats.append(await measure(layout, made, backend, setting.in_flight))
+        await measure("solon", list(islice(source, 1)), backend, size.in_flight)  # warm-up
+        for repeat in range(size.repeats):
+            made = list(islice(source, size.pairs))
+            assert len(made) == size.pairs, "the principle files have no more examples: ask for fewer pairs"
+            for layout in list(WAYS)[:: 1 if repeat % 2 == 0 else -1]:
+                told[layout].append(await measure(layout, made, backend, size.in_flight))
     finally:
         await backend.close()
     return told
 
 
-def settings(engine: str, model: str) -> Iterator[Setting]:
-    if engine == "vllm":
-        yield Setting("vLLM", Endpoint("vllm", model), 64)
-        return
-    for slots in (1, 2):
-        yield Setting(f"llama.cpp, {slots} slot{'s'[: slots - 1]}", Endpoint("llamacpp", SMOLLM2), slots)
-
-
-def rows(setting: Setting, told: dict[str, Tally]) -> Iterator[str]:
-    naive = told["naive"].pairs_per_second
-    for layout, tally in told.items():
+def table(engine: str, told: Mapping[str, Sequence[Measured]]) -> Iterator[str]:
+    yield "| engine | layout | prompt tokens | cached | seconds a repeat | pairs a second | beside naive |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    for layout, repeats in told.items():
+        read, cached = sum(one.read for one in repeats), sum(one.cached for one in repeats)
+        ratio = median(one.rate / naive.rate for one, naive in zip(repeats, told["naive"], strict=True))
+        seconds, rate = median(one.seconds for one in repeats), median(one.rate for one in repeats)
         yield (
-            f"| {setting.name} | {LAYOUTS[layout]} | {tally.tokens_per_call:.0f} | {tally.cached_share:.0%} "
-            f"| {tally.seconds:.1f} | {tally.pairs_per_second:.2f} | {tally.pairs_per_second / naive:.1f} |"
+            f"| {engine} | {CALLED[layout]} | {read:,} | {cached / read:.0%} "
+            f"| {seconds:.1f} | {rate:.3f} | {ratio:.2f} |"
         )
 
 
@@ -203,14 +180,19 @@ def main() -> None:
     parser.add_argument("--engine", choices=("llamacpp", "vllm"), required=True)
     parser.add_argument("--model", default=str(FOLDER), help="vLLM's model folder")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--pairs", type=int, default=4, help="of each repeat")
-    arguments = parser.parse_args()
+    parser.add_argument("--pairs", type=int, help="of each repeat; 3 on llama.cpp, 4 on vLLM")
+    parser.add_argument("--in-flight", type=int, help="calls at once; 2 on llama.cpp, 64 on vLLM")
+    given = parser.parse_args()
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
-    print("| engine | layout | tokens a call | cached | seconds | pairs a second | ratio |")
-    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
-    for setting in settings(arguments.engine, arguments.model):
-        told = asyncio.run(compare(setting, arguments.repeats, arguments.pairs))
-        print("\n".join(rows(setting, told)), flush=True)
+    if given.engine == "vllm":
+        endpoint, size = Endpoint("vllm", given.model), Size(given.repeats, given.pairs or 4, given.in_flight or 64)
+        name = "vLLM"
+    else:
+        endpoint, size = Endpoint("llamacpp", SMOLLM2), Size(given.repeats, given.pairs or 3, given.in_flight or 2)
+        slots = min(size.in_flight, MOST_SLOTS)
+        name = f"llama.cpp, {slots} slot{'s' if slots > 1 else ''}"
+    told = asyncio.run(compare(endpoint, size))
+    print("\n".join(table(f"{name}, {size.in_flight} in flight", told)))
 
 
 if __name__ == "__main__":  # vLLM's processes read this file again

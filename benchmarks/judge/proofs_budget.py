@@ -5,8 +5,8 @@ from proofs_estimates import by, gathered, over_draws
 from sets import of_arena, of_xstest
 from tables import Proof, Row, figure, share
 
-from judge.audit.audit import draws
 from judge.audit.budget import labels_needed, propose
+from judge.audit.powered import draws
 from judge.audit.ppi import estimate_mean
 from judge.audit.reliability import outcomes
 
@@ -57,7 +57,7 @@ def active() -> Proof:
         even = over_draws(y, pilot + more, by(y, p, known), DRAWS)
         drawn = gathered(found, float(y.mean()))
         widths = (figure(drawn.width), figure(even.width), figure(drawn.width / even.width))
-        rows.append(Row((of.name, f"{pilot} + {more}", f"{paid / len(found):.0%}", *widths, share(drawn.covered))))
+        rows.append(Row((of.name, f"{pilot} + {more}", share(paid / len(found), 0), *widths, share(drawn.covered))))
     said = f"Drawn by how much the predictions leave open, where a pilot shows that this pays; {DRAWS} draws."
     columns = ("set", "labels", "active", "mean width", "drawn evenly", "ratio", "covered")
     return Proof("Active labelling", said, columns, tuple(rows))

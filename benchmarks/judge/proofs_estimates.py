@@ -1,14 +1,14 @@
 """Prediction-powered estimates on Arena and XSTest: do the intervals hold, and how much narrower are they?"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 from sets import Judged, of_arena, of_xstest
 from tables import Proof, Row, figure, judged, share
 
-from judge.audit.audit import accuracies, draws
+from judge.audit.powered import Pool, accuracies, draws
 from judge.audit.ppi import PpiEstimate, estimate_mean
 from judge.audit.reliability import outcomes
 from judge.audit.table import Bools, Floats, Ints, choices
@@ -16,6 +16,7 @@ from judge.audit.table import Bools, Floats, Ints, choices
 DRAWS = 1000
 LOWEST, HIGHEST = 0.93, 0.97
 MOST_USELESS = 1.02
+STRATA = 18  # as many as XSTest has
 
 Estimator: TypeAlias = Callable[[Ints, int], PpiEstimate | None]  # from labelled items and a seed
 
@@ -44,6 +45,11 @@ def powered() -> Proof:
         y = outcomes(of.human)
         found = over_draws(y, n, by(y, of.averaged.p_one, of.averaged.known))
         rows += both_bars(f"{of.name}, {what}", str(n), found, most)
+    for n in (100, 200):
+        of = of_xstest()
+        pool = Pool(of.averaged, of.judges, of.human, of.material.stratum, None)
+        found = over_draws(outcomes(of.human), n, of_pool(pool))
+        rows += both_bars("XSTest, refusal rate, within kinds of prompt where that is narrower", str(n), found, 0.65)
     for of, n in ((of_arena(), 500), (of_xstest(), 200)):
         for judge, found in accuracies_of(of, n).items():
             rows.append(Row(cells(f"{of.name}, accuracy of {judge}", str(n), found), COVERAGE, in_bar(found)))
@@ -55,7 +61,7 @@ def powered() -> Proof:
 
 
 COLUMNS = ("what", "labels", "covered", "covered by labels alone", "width, of labels alone", "mean width")
-COVERAGE = f"{LOWEST:.0%} to {HIGHEST:.0%}"
+COVERAGE = f"{share(LOWEST, 0)} to {share(HIGHEST, 0)}"
 
 
 def both_bars(what: str, n: str, found: Found, most: float) -> list[Row]:
@@ -74,28 +80,37 @@ def in_bar(found: Found) -> str:
 
 
 def useless() -> Proof:
-    """Predictors that are noise: the interval may not be wider than that of the labels."""
+    """Predictors and strata that are noise, by the path of the audit, which may take the strata."""
     rows = []
     for of, n in ((of_arena(), 50), (of_arena(), 500), (of_xstest(), 50), (of_xstest(), 200)):
-        noise = np.random.default_rng(0).random(of.averaged.p_one.shape)
-        y = outcomes(of.human)
-        found = over_draws(y, n, by(y, noise, np.ones_like(of.averaged.known)))
+        rng, y = np.random.default_rng(0), outcomes(of.human)
+        noise = replace(of.averaged, p_one=rng.random(of.averaged.p_one.shape))
+        pool = Pool(noise, of.judges, of.human, rng.integers(0, STRATA, len(y)), None)
+        found = over_draws(y, n, of_pool(pool))
         widest = max(found.ratios)
         row = (of.name, str(n), figure(widest), figure(float(np.mean(found.ratios))), share(found.covered))
         rows.append(Row(row, f"widest ≤ {MOST_USELESS}", judged(widest <= MOST_USELESS)))
+        rows.append(Row(row, f"covered {COVERAGE}", in_bar(found)))
     columns = ("set", "labels", "widest, of labels alone", "mean", "covered")
-    return Proof("Predictors that know nothing", f"As many as there are judges, {DRAWS:,} draws.", columns, tuple(rows))
+    said = f"As many random predictors as there are judges, in {STRATA} random strata; {DRAWS:,} draws."
+    return Proof("Predictors that know nothing", said, columns, tuple(rows))
 
 
 def by(y: Floats, predictions: Floats, known: Bools) -> Estimator:
     return lambda labelled, seed: estimate_mean(y[labelled], labelled, predictions, known, seed=seed)
 
 
+def of_pool(pool: Pool) -> Estimator:
+    """By the path of the audit, which takes the strata where they make the interval narrower."""
+    return lambda labelled, seed: pool.win_rate(outcomes(pool.human[labelled]), labelled, seed)[0]
+
+
 def accuracies_of(of: Judged, n: int) -> dict[str, Found]:
     """Each judge's agreement with people, by the path of the audit."""
     known, said = of.averaged.known, choices(of.averaged.p_one, of.averaged.known)
     drawn = list(enumerate(draws(len(of.human), n, DRAWS, 0)))
-    found = [accuracies(of.averaged, of.human, of.judges, labelled, seed) for seed, labelled in drawn]
+    pool = Pool(of.averaged, of.judges, of.human, None, None)
+    found = [accuracies(pool, labelled, seed) for seed, labelled in drawn]
     truth = [float((said == of.human[:, None])[known[:, judge], judge].mean()) for judge in range(len(of.judges))]
     return {name: gathered([one[name] for one in found], truth[judge]) for judge, name in enumerate(of.judges)}
 

@@ -52,9 +52,10 @@ def anchored() -> Proof:
             draws = [split(of, anchors(of, before), n, seed) for seed in range(SPLITS)]
             rows.append(row(of.name, "anchored", n, draws))
     said = (
-        f"Agreement of {1 - ALPHA:.0%} promised for the accepted items of the rest, with chance 95 %; {SPLITS} random "
-        "splits. Of the labels, one half fits the anchor and the other half sets the threshold. Where nothing can be "
-        "promised, nothing is accepted and nothing broken. A tie of people is a disagreement with every preference."
+        f"Agreement of {share(1 - ALPHA, 0)} promised for the accepted items of the rest, with chance 95 %; {SPLITS} "
+        "random splits. Of the labels, one half fits the anchor and the other half sets the threshold. Where nothing "
+        "can be promised, nothing is accepted and nothing broken. A tie of people is a disagreement with every "
+        "preference."
     )
     return Proof("Selective labelling: anchored", said, COLUMNS, tuple(rows))
 
@@ -121,4 +122,4 @@ def row(name: str, judge: str, n: int, draws: list[Draw]) -> Row:
     kept = f"{sum(draw.held for draw in promised)} of {len(promised)}"
     coverage = float(np.mean([draw.coverage for draw in draws]))
     cells = (name, judge, str(n), share(held), kept, share(coverage), share(agreement))
-    return Row(cells, f"≥ {LEAST_HELD:.0%}", judged(held >= LEAST_HELD))
+    return Row(cells, f"≥ {share(LEAST_HELD, 0)}", judged(held >= LEAST_HELD))

@@ -42,6 +42,7 @@ class Labels:
     item: Ints  # (rows,)
     annotator: Ints  # (rows,)
     choice: Ints  # (rows,) 1, 2, TIE or NONE
+    probability: Floats | None = None  # (items,) chance that each had to be labelled; None where all had the same
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,8 +79,9 @@ def average(material: Material) -> Averaged:
     said = verdicts.choice != NONE
     asked = np.bincount(cell, minlength=size).reshape(shape)
     spoken = np.bincount(cell[said], minlength=size).reshape(shape)
-    # Measured from one half, so that exchanged completions give exactly mirrored means.
-    total = np.bincount(cell[said], weights=verdicts.p_one[said] - 0.5, minlength=size).reshape(shape)
+    # Measured from one half, in steps of 2^-53, so that exchanged completions give exactly mirrored means.
+    away = np.rint(verdicts.p_one[said] * 2.0**53) / 2.0**53 - 0.5
+    total = np.bincount(cell[said], weights=away, minlength=size).reshape(shape)
     has = spoken > 0
     mean = np.divide(total, spoken, out=np.zeros(shape), where=has)
     orders = has.sum(axis=2)

@@ -4,12 +4,13 @@ The order of rows and columns in a file changes nothing, and nothing that contra
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from constitution.errors import InputError
-from judge.audit.table import NONE, Ints, Labels, Material
-from solon.auditing.cells import CHOICES, EMPTY, Named, counts, named, shown, spelled
+from judge.audit.table import NONE, Floats, Ints, Labels, Material
+from solon.auditing.cells import CHOICES, EMPTY, Named, chances, counts, named, shown, spelled
 from solon.auditing.columns import Columns
 from solon.auditing.verdicts import read_verdicts
 
@@ -36,7 +37,7 @@ def material(said: Columns, human: Columns, column: str | None) -> Material:
     return Material(
         items=items,
         verdicts=read_verdicts(said, spots[0]),
-        labels=read_labels(human, spots[1]),
+        labels=replace(read_labels(human, spots[1]), probability=read_probability(human, spots[1], len(items))),
         strata=strata,
         stratum=stratum,
         lengths=read_lengths(said, spots[0], len(items)),
@@ -65,6 +66,22 @@ def read_labels(table: Columns, item: Ints) -> Labels:
         remedy = "keep one of the two" if "annotator" in table.texts else "say who in a column 'annotator', or keep one"
         raise InputError(table.at(row), fact, remedy)
     return Labels(who.names, item[rows], who.index[rows], choice[rows])
+
+
+def read_probability(table: Columns, item: Ints, items: int) -> Floats | None:
+    """(items,) the chance that each item had to be labelled, 1 where no row says; None where none does."""
+    if "probability" not in table.texts:
+        return None
+    values, given = chances(table, "probability")
+    wrong = np.flatnonzero(~given | (values == 0))
+    if wrong.size:
+        raise InputError(table.at(int(wrong[0])), "probability is empty or 0", "give the chance that the item had")
+    settled = np.ones(items)
+    settled[item] = values
+    other = np.flatnonzero(settled[item] != values)
+    if other.size:
+        raise InputError(table.at(int(other[0])), "gives its item another probability than a later row", "give one")
+    return settled
 
 
 def divided(

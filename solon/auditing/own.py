@@ -33,7 +33,9 @@ def material_of(rows: Iterable[Row], labels: Path, divided: bool = False) -> Mat
         divided: whether the prompts' sources divide the items.
     """
     said = columns_of(rows, labels.parent)
-    return material(said, read_columns(labels, {*LABELS, "annotator"}, LABELS), "stratum" if divided else None)
+    return material(
+        said, read_columns(labels, {*LABELS, "annotator", "probability"}, LABELS), "stratum" if divided else None
+    )
 
 
 def columns_of(rows: Iterable[Row], place: Path) -> Columns:

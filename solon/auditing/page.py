@@ -18,10 +18,10 @@ from solon.auditing.text import (
     ece,
     fault,
     figure,
-    findings,
     points,
     reasons,
     shown,
+    warned,
 )
 
 Record: TypeAlias = Mapping[str, Any]
@@ -71,8 +71,8 @@ dt { font-weight: 600; margin-top: .5rem; } dd { margin: 0; max-width: 46rem; fo
 """
 TERMS = (
     ("agreement with people", "Share of a judge's single verdicts that choose as most people do; a tie is a choice."),
-    ("label", "The judge's verdict with both orders averaged, which is a tie where they contradict each other."),
-    ("κ", "Agreement of labels and people beyond what chance gives: 0 is chance, 1 is perfect."),
+    ("order-averaged", "Agreement of the label that both orders make: a tie where they contradict each other."),
+    ("κ", "Agreement of such labels with people beyond what chance gives: 0 is chance, 1 is perfect."),
     ("same in both orders", "Share of the items on which it makes the same choice, whichever completion comes first."),
     ("ECE", "How far stated confidence is from how often it is borne out, on average: 0 is perfect."),
     ("[low, high]", "The 95 % interval. Where two overlap widely, the labels do not tell the two apart."),
@@ -102,7 +102,7 @@ def page(audit: Record, draw: Draw = plots.draw) -> str:
         replacement(audit),
         remarks(audit),
     )
-    body = "\n".join([head(audit), missing, glance(answers(audit)), warned(findings(audit)), *sections, terms()])
+    body = "\n".join([head(audit), missing, glance(answers(audit)), doubts(warned(audit)), *sections, terms()])
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
@@ -113,7 +113,8 @@ def page(audit: Record, draw: Draw = plots.draw) -> str:
 
 def text(words: str, kind: str = "") -> str:
     """A paragraph; ``kind`` is a class of the page's own."""
-    return f"<p{f' class={kind!r}' if kind else ''}>{said(words)}</p>"
+    styled = f' class="{kind}"' if kind else ""
+    return f"<p{styled}>{said(words)}</p>"
 
 
 def said(words: str) -> str:
@@ -151,8 +152,12 @@ def head(audit: Record) -> str:
     people = counted(audit["annotators"], "person", "people")
     judges = counted(len(audit["judges"]), "judge")
     size = f"{judges} on {counted(audit['items'], 'item')}, {audit['labelled']:,} of them labelled by {people}."
-    files = f"Verdicts: {shown(str(audit['verdicts']), 200)}. Labels: {shown(str(audit['labels']), 200)}."
-    return "\n".join(["<h1>How far can this judge be trusted?</h1>", text(size), text(files, "soft")])
+    files = " ".join(
+        f"{what}: {shown(str(audit[name]), 200)}."
+        for what, name in (("Verdicts", "verdicts"), ("Labels", "labels"))
+        if audit.get(name)
+    )
+    return "\n".join(["<h1>How far can this judge be trusted?</h1>", text(size), text(files, "soft") if files else ""])
 
 
 def glance(given: Sequence[Answer]) -> str:
@@ -168,7 +173,7 @@ def card(answer: Answer, kind: str) -> str:
     )
 
 
-def warned(found: Sequence[Finding]) -> str:
+def doubts(found: Sequence[Finding]) -> str:
     items = [f"<li>{against(finding)}</li>" for finding in found]
     return section("What speaks against it", "\n".join(['<ul class="warnings">', *items, "</ul>"]) if items else "")
 
@@ -181,16 +186,18 @@ def against(finding: Finding) -> str:
 def quality(audit: Record, pictures: Pictures) -> str:
     names = (
         "judge",
+        "labels",
         "agreement with people",
         "verdicts on",
-        "labels' agreement",
-        "labels' κ",
+        "order-averaged",
+        "its κ",
         "the same when asked again",
         "fault",
     )
     rows = [
         (
             shown(name),
+            f"{judge.get('accuracy_n') or 0:,}",
             figure(judge, "accuracy"),
             figure(judge, "answered"),
             figure(judge["label"], "accuracy"),
@@ -201,9 +208,7 @@ def quality(audit: Record, pictures: Pictures) -> str:
         for name, judge in by_accuracy(audit)
     ]
     if len(rows) > 1:
-        rows.append(
-            ("all together", figure(audit, "accuracy"), figure(audit["coverage"] or {}, "answered"), "", "", "", "")
-        )
+        rows.append(("all together", "", figure(audit, "accuracy"), figure(audit, "coverage"), "", "", "", ""))
     drawn = picture(pictures, "accuracy", caption_of(rows[: len(by_accuracy(audit))]))
     return section("Agreement with people", drawn, among_people(audit), table(names, rows))
 
@@ -242,11 +247,17 @@ def confidence(audit: Record, pictures: Pictures) -> str:
         "Confidence",
         picture(pictures, "reliability", f"{who}: how often people bear it out, by how sure it says it is. On the "
                 "dashed line both are the same; below it the judge is surer than it should be."),
-        picture(pictures, "coverage", f"{who}: agreement with people if only its surest verdicts are kept, as single "
-                "steps where many are equally sure."),
+        picture(pictures, "coverage", keeping(audit, who)),
         threshold(audit),
         table(names, rows),
     )  # fmt: skip
+
+
+def keeping(audit: Record, who: str) -> str:
+    words = f"{who}: agreement with people if only its surest verdicts are kept."
+    if audit["selective"] and audit["selective"].get("agreement") is not None:
+        words += " The diamond is what may be taken without a person when the judges are anchored."
+    return words
 
 
 def before_and_after(calibration: Record, kind: str) -> str:
@@ -261,10 +272,10 @@ def threshold(audit: Record) -> str:
     if chosen["threshold"] is None:
         return text(f"No threshold can promise {promised} agreement with people on these labels.")
     return text(
-        f"Verdicts of confidence {chosen['threshold']:.2f} or more can be taken: they agree with people in at least "
-        f"{promised}, with {100 * (1 - chosen['delta']):.0f} % certainty. They are "
-        f"{100 * chosen['accepted_share']:.0f} % of all; of the labelled ones "
-        f"they agree in {figure(chosen, 'agreement')}."
+        f"Anchored labels of confidence {chosen['threshold']:.2f} or more can be taken: they agree with people "
+        f"in at least {promised}, with {100 * (1 - chosen['delta']):.0f} % certainty. They are "
+        f"{100 * chosen['accepted_share']:.0f} % of all; on the labelled "
+        f"ones agreement is {figure(chosen, 'agreement')}."
     )
 
 
@@ -374,7 +385,7 @@ def anchoring(audit: Record) -> str:
         f"Fitted to {counted(found['labels'], 'label')} and measured on the rest, {counted(found['splits'], 'time')}; "
         f"an interval holds the middle 95 % of these. One judge alone was kept in {100 * found['kept_single']:.0f} %."
     )
-    weights = sorted((found["weights"] or {}).items(), key=lambda pair: (-abs(pair[1]), pair[0]))
+    weights = sorted(found["fitted_to_all"]["weights"].items(), key=lambda pair: (-abs(pair[1]), pair[0]))
     more = len(weights) - plots.MOST_JUDGES
     weighed = [(shown(name), f"{weight:+z.2f}") for name, weight in weights[: plots.MOST_JUDGES]]
     return section(
@@ -390,14 +401,26 @@ def labels_needed(audit: Record) -> str:
     found = audit["ppi"]
     if not found:
         return ""
-    says = text(
-        f"From {found['labels']:,} labels and the judges' verdicts on all {found['items']:,} items: "
-        f"{between(found)}. The labels alone give "
-        f"{between(found['human_only'])}. The interval is {100 * found['width_ratio']:.0f} % as wide, as if there were "
-        f"{found['effective_labels']:,.0f} labels."
-    )
     rows = [(f"{row['labels']:,}", arms(row["with_judges"]), arms(row["human_only"])) for row in audit["budget"] or ()]
-    return section("How many labels?", says, table(("labels", "with the judges", "labels alone"), rows))
+    if all(powered == alone for _, powered, alone in rows):
+        rows = [(labels, "", alone) for labels, _, alone in rows]
+    names = ("labels", "with the judges", "labels alone")
+    return section("How many labels?", text(preferring(found)), table(names, rows))
+
+
+def preferring(found: Record) -> str:
+    """How often people prefer completion 1, and what the judges' verdicts add to knowing it."""
+    if found["labels"] == found["items"]:
+        beyond = between({"estimate": found["estimate"], "interval": found["interval_beyond"]})
+        return f"People labelled every item. Of items like these, completion 1 is preferred in {beyond}."
+    says = (
+        f"From {found['labels']:,} labels and the judges' verdicts on {found['items']:,} items, completion 1 is "
+        f"preferred in {between(found)}; the labels alone give {between(found['human_only'])}. The interval is "
+        f"{100 * found['width_ratio']:.0f} % as wide, as if there were {found['effective_labels']:,.0f} labels."
+    )
+    if found["simulated"]:
+        says += f" These are means over {found['simulated']:,} draws of so many labels from those that there are."
+    return says
 
 
 def between(found: Record) -> str:

@@ -154,11 +154,12 @@ def coverage(audit: Record) -> Chart | None:
         return None
     rows = [interval_row("", 0, kept, "agreement") | {"x": kept["coverage"]} for kept in judge["kept"]]
     people, name, selective = audit["people"], ceiling(audit["people"]), audit["selective"]
-    chosen = selective is not None and selective["threshold"] is not None
+    chosen = selective is not None and selective.get("agreement") is not None
     kept_shares = [row["x"] for row in rows] + ([selective["accepted_share"]] if chosen else [])
+    low = lowest([*rows, *([interval_row("", 0, selective, "agreement")] if chosen else [])])
     x = alt.X("x:Q", title="share of the items kept, the surest first", axis=percents(),
               scale=between(0.5 if min(kept_shares) >= 0.5 else 0.0))  # fmt: skip
-    y = alt.Y("value:Q", title="agreement with people", scale=between(lowest(rows)), axis=percents())
+    y = alt.Y("value:Q", title="agreement with people", scale=between(low), axis=percents())
     base = alt.Chart(values(rows)).encode(x=x)
     curve = base.mark_line(color=JUDGE, point=alt.OverlayMarkDef(color=JUDGE, size=45)).encode(y=y)
     layers = [base.mark_area(color=JUDGE, opacity=0.2).encode(y=alt.Y("low:Q", scale=y["scale"]), y2="high:Q"), curve]
@@ -167,7 +168,8 @@ def coverage(audit: Record) -> Chart | None:
     if selective:
         layers += level(y, 1 - selective["alpha"], SOFT, "promised where labels are accepted")
     if chosen:
-        layers += upright(x, selective["accepted_share"], f"accepted: {selective['threshold']:.2f} or surer")
+        accepted = interval_row("", 0, selective, "agreement") | {"x": selective["accepted_share"]}
+        layers += spot(x, y, accepted, f"anchored, {selective['threshold']:.2f} or surer")
     return alt.layer(*layers).properties(width=WIDE, height=HIGH)
 
 
@@ -229,14 +231,18 @@ def level(y: Any, at: float, colour: str, words: str) -> list[Chart]:
     return [base.mark_rule(color=colour, strokeDash=[6, 3], strokeWidth=2), told]
 
 
-def upright(x: Any, at: float, words: str) -> list[Chart]:
-    """A line upright at a place of the axis ``x``, with words beside it, on the side where there is room."""
+def spot(x: Any, y: Any, row: Row, words: str) -> list[Chart]:
+    """A single point with its interval, and words beside it, on the side where there is room."""
     import altair as alt
 
-    align, dx = ("right", -5) if at > 0.5 else ("left", 5)
-    base = alt.Chart(values([{"x": at, "words": words}])).encode(x=x)
-    told = base.mark_text(align=align, dx=dx, dy=-6, color=OTHER, fontSize=11)
-    return [base.mark_rule(color=OTHER, strokeWidth=2), told.encode(y=alt.value(HIGH), text="words:N")]
+    base = alt.Chart(values([row | {"words": words}])).encode(x=x)
+    arm = base.mark_rule(color=OTHER, strokeWidth=2).encode(y=alt.Y("low:Q", scale=y["scale"]), y2="high:Q")
+    point = base.mark_point(color=OTHER, filled=True, size=90, shape="diamond", opacity=1).encode(y=y)
+    if row["x"] > 0.5:
+        told = base.mark_text(align="right", dx=-8, color=OTHER, fontSize=11)
+    else:
+        told = base.mark_text(align="left", dx=8, color=OTHER, fontSize=11)
+    return [arm, point, told.encode(y=y, text="words:N")]
 
 
 def interval_row(name: str, rank: int, record: Record, figure: str) -> Row:
@@ -252,10 +258,9 @@ def lowest(rows: Sequence[Row]) -> float:
     return int(10 * min(0.5, *(row["low"] for row in rows))) / 10
 
 
-def values(rows: Sequence[Row]) -> Any:
-    import altair as alt
-
-    return alt.Data(values=list(rows))
+def values(rows: Sequence[Row]) -> Row:
+    """A chart's data."""
+    return {"values": list(rows)}
 
 
 def by(field: str) -> Any:

@@ -33,5 +33,5 @@ def read_material(verdicts: Path, labels: Path, stratum: str | None) -> Material
     """
     divider = STRATUM if stratum is None else stratum
     said = read_columns(verdicts, {*VERDICTS, *LENGTHS, "choice", "p_first", "raw", "reason", divider}, VERDICTS)
-    human = read_columns(labels, {*LABELS, "annotator", divider}, LABELS)
+    human = read_columns(labels, {*LABELS, "annotator", "probability", divider}, LABELS)
     return material(said, human, divider if stratum is not None or STRATUM in said.texts else None)

@@ -64,7 +64,7 @@ def relabelled(rows: Iterable[Row], said: Mapping[str, Said], config: RunConfig)
     """Each row with its labels and pairs made again; the judgements stay as they are."""
     for row in rows:
         labels = tuple(relabel(label, said) for label in row.labels)
-        ranking = standings(labels) if row.ranking else ()
+        ranking = standings(row.made, labels) if row.ranking else ()
         built = build_pairs(row.made, labels, config.pairs.policy, config.pairs.min_margin, ranking)
         built = settled(built, said, Contest(row.made.candidates, {(one.a, one.b): one for one in labels}, {}))
         before = {couple_id(label.a, label.b): label for label in row.labels}

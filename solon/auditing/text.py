@@ -64,11 +64,11 @@ def told(audit: Record) -> str:
     """What the terminal shows, in some 30 lines at most."""
     judges = counted(len(audit["judges"]), "judge")
     people = counted(audit["annotators"], "person", "people")
-    warned = findings(audit)
+    doubts = warned(audit)
     lines = [f"{audit['items']:,} items, {audit['labelled']:,} of them labelled by {people}; {judges}"]
-    lines += [f"warning: {finding}" for finding in warned[:WARNED]]
-    if len(warned) > WARNED:
-        lines.append(f"and {counted(len(warned) - WARNED, 'more warning')}")
+    lines += [f"warning: {finding}" for finding in doubts[:WARNED]]
+    if len(doubts) > WARNED:
+        lines.append(f"and {counted(len(doubts) - WARNED, 'more warning')}")
     lines += ["", *(f"{answer.question} {spaced(answer.figure, answer.words)}" for answer in answers(audit)), ""]
     lines += small_table(audit)
     if audit["no_verdicts"]:
@@ -78,7 +78,7 @@ def told(audit: Record) -> str:
 
 def small_table(audit: Record) -> list[str]:
     ordered = by_accuracy(audit)
-    rows = [("judge", "agrees with people", "κ", "same in both orders", "ECE", "calibrated")]
+    rows: list[tuple[str, ...]] = [("judge", "agrees with people", "κ", "same in both orders", "ECE", "calibrated")]
     rows += [
         (
             shown(name, 36),
@@ -95,16 +95,28 @@ def small_table(audit: Record) -> list[str]:
     return lines + ([f"and {counted(more, 'more judge')}"] if more > 0 else [])
 
 
+def warned(audit: Record) -> tuple[Finding, ...]:
+    """What a person is shown: the audit's own warnings first, then what else its figures say.
+
+    Where the audit warns of anything itself, what it says of single judges is left to it: nothing is said twice.
+    """
+    own = audit["warnings"] or ()
+    derived = findings(audit)
+    beside = {finding for kind in BESIDE for finding in kind(audit)}
+    known = {str(finding) for finding in derived}
+    others = [Finding("", shown(warning, 600), "") for warning in own if warning not in known]
+    kept = [finding for finding in derived if not own or str(finding) in own or finding in beside]
+    return tuple(dict.fromkeys([*others, *kept]))
+
+
 def findings(audit: Record) -> tuple[Finding, ...]:
-    """Everything that speaks against the judges or the labels; the audit's own warnings first."""
-    own = [Finding("", shown(warning, 600), "") for warning in audit["warnings"] or ()]
-    kinds = (few_labels, faulty, miscalibrated, biased, weak_strata, not_asked)
-    return tuple(dict.fromkeys([*own, *(finding for kind in kinds for finding in kind(audit))]))
+    """Everything in the figures that speaks against the judges or the labels, the gravest first."""
+    return tuple(finding for kind in (few_labels, faulty, miscalibrated, *BESIDE) for finding in kind(audit))
 
 
 def few_labels(audit: Record) -> Iterable[Finding]:
     judge = best(audit)
-    off = judge and half_width(judge, "accuracy")
+    off = half_width(judge, "accuracy") if judge else None
     if judge is None or off is None:
         yield Finding("No labels to compare with", "No judge has a verdict on a labelled item.", "Label some items.")
     elif off > TOO_WIDE:
@@ -152,7 +164,8 @@ def fault(audit: Record, judge: Record) -> tuple[str, str] | None:
 
 
 def miscalibrated(audit: Record) -> Iterable[Finding]:
-    mended, not_mended = {}, {}
+    mended: dict[str, str] = {}
+    not_mended: dict[str, str] = {}
     for name, judge in audit["by_judge"].items():
         calibration = judge["calibration"]
         if calibration and calibration["before"]["ece_interval"][0] > MISCALIBRATED:
@@ -204,6 +217,9 @@ def not_asked(audit: Record) -> Iterable[Finding]:
         yield Finding("No ceiling", fact, "Let a second person label some 50 of the items.")
 
 
+BESIDE = (biased, weak_strata, not_asked)
+
+
 def answers(audit: Record) -> tuple[Answer, ...]:
     """The five questions that a person asks of a judge, about the best one where there are several."""
     return (how_good(audit), how_sure(audit), how_fair(audit), how_many(audit), what_now(audit))
@@ -214,7 +230,7 @@ def how_good(audit: Record) -> Answer:
     if judge is None or judge["accuracy"] is None:
         return Answer(question, "unknown", "", "No judge has a verdict on a labelled item.")
     state, beside = beside_people(audit, judge)
-    of = f", the best of {len(audit['judges'])} on these same labels" if len(audit["judges"]) > 1 else ""
+    of = f", the best of {len(audit['judges'])} by these labels" if len(audit["judges"]) > 1 else ""
     who = f"That is how often {shown(audit['best_judge'])} agrees with people{of}."
     if fault(audit, judge):
         state = "bad"
@@ -292,7 +308,7 @@ def by_length(audit: Record, judge: Record) -> tuple[State, str]:
 
 def how_many(audit: Record) -> Answer:
     question, judge, ppi = "How many labels do I need?", best(audit), audit["ppi"]
-    off = judge and half_width(judge, "accuracy")
+    off = half_width(judge, "accuracy") if judge else None
     if judge is None or off is None:
         return Answer(question, "unknown", "", "Label some 50 items first.")
     need, have = wanted_labels(judge["accuracy"]), judge["accuracy_n"]
@@ -311,7 +327,9 @@ def what_now(audit: Record) -> Answer:
         return Answer(question, "bad", "", "Label some items, and audit again.")
     grave, anchored = fault(audit, judge), audit["anchored"]
     if anchored and anchored["accuracy"] > (anchored["best_single"] or 0):
-        how = f"Label with the judges anchored on {anchored['labels']:,} labels."
+        single = f", the best single judge {figure(anchored, 'best_single', bare=True)}"
+        rest = f"{figure(anchored, 'accuracy')} on the rest{single if anchored['best_single'] is not None else ''}"
+        how = f"Anchor the judges on your labels: {anchored['labels']:,} of them gave {rest}."
     elif grave:
         return Answer(question, "bad", "", f"{grave[0]}, even the best judge. {FAULTS[grave[0]]}")
     else:
@@ -328,7 +346,9 @@ def accepting(selective: Record | None) -> tuple[State, str]:
     if selective["threshold"] is None:
         return "careful", f"No threshold promises {promised} agreement with people: let people check the labels."
     share = selective["accepted_share"]
-    which = "All labels" if share == 1 else f"Labels of confidence {selective['threshold']:.2f} or more"
+    which = (
+        "All anchored labels" if share == 1 else f"Anchored labels of confidence {selective['threshold']:.2f} or more"
+    )
     rest = "" if share == 1 else f"; they are {100 * share:.0f} %, let people decide the rest"
     sure = f"{100 * (1 - selective['delta']):.0f} % certainty"
     return "good", f"{which} agree with people in at least {promised} (with {sure}){rest}."

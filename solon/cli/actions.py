@@ -219,6 +219,8 @@ def export_table(folder: RunFolder, rows: Iterable[Row], format: str, out: Path 
     from solon.auditing.own import as_csv, items
 
     name, text = ("verdicts.csv", as_csv(rows)) if format == "verdicts" else ("items.jsonl", items(rows))
+    if out and out.exists() and not out.is_dir():
+        raise InputError(str(out), "is no folder", f"name a folder for {name}")
     file = (out or folder.path) / name
     file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, text)

@@ -87,13 +87,16 @@ def audit(
     splits: Annotated[int, typer.Option(min=1, help="Random splits to try it on.")] = 100,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     out: Annotated[Path | None, typer.Option(help="Where the page goes; RUN/audit for a run.")] = None,
+    propose: Annotated[
+        int | None, typer.Option(min=1, help="Also draw about so many items to label next.", metavar="N")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Measure judges beside people: accuracy, bias, calibration, how many labels are needed, whom to believe."""
     from solon.cli.auditing import AuditAsked
     from solon.cli.auditing import audit as measure
 
-    measure(AuditAsked(run, verdicts, labels, stratum, anchor, splits, seed, out)).tell(json)
+    measure(AuditAsked(run, verdicts, labels, stratum, anchor, splits, seed, out, propose)).tell(json)
 
 
 @app.command()

@@ -58,13 +58,13 @@ def llmbar(subset: str) -> tuple[Averaged, Ints]:
 
 @pytest.mark.parametrize(
     ("subset", "at_least"),
-    # The best single judges agree on .86, .94 and .70 of the items; with ties as halves on .90, .96 and .77.
+    # The best single judges of all items, which nobody can know beforehand, have .90, .96 and .755 of single verdicts.
     [("LLMBar/Adversarial/GPTInst", 0.93), ("LLMBar/Natural", 0.945), ("Processed/LLMEval^2", 0.745)],
 )
-def test_25_labels_beat_the_best_single_judge_of_llmbar(subset: str, at_least: float) -> None:
+def test_25_labels_beat_the_judge_of_llmbar_that_they_would_choose(subset: str, at_least: float) -> None:
     found = evaluate_anchor(*llmbar(subset), 25, splits=30, seed=0)
     assert found.accuracy.value >= at_least
-    assert found.accuracy.value > found.oracle_single.value
+    assert found.accuracy.value > found.best_single.value
 
 
 def test_100_labels_give_chances_that_can_be_taken_at_their_word() -> None:
@@ -202,11 +202,11 @@ def test_a_ties_label_draws_towards_one_half() -> None:
     assert fitted(pool, tied, 100).p_one(pool).max() < fitted(pool, human, 100).p_one(pool).max() - 0.1
 
 
-def test_ties_of_people_never_agree() -> None:
+def test_ties_of_people_count_half_for_everybody() -> None:
     pool, human = simulated([1.0, 1.0], items=200)
     tied = np.where(np.arange(200) % 2 == 0, TIE, human)
     found = evaluate_anchor(pool, tied, 50, splits=20, seed=0)
-    assert found.accuracy.value == pytest.approx(0.5, abs=0.05)
+    assert found.accuracy.value == pytest.approx(0.75, abs=0.05)
     assert found.accuracy.value == pytest.approx(found.oracle_single.value)
 
 

@@ -40,12 +40,12 @@ def test_principles_share_everything_before_the_question() -> None:
     assert len(one.split("Rule: Be kind.\nWhich is kinder?")) == 2
 
 
-def test_the_swapped_order_swaps_the_texts_and_nothing_but_the_fence() -> None:
+def test_the_swapped_order_swaps_the_texts_and_nothing_else() -> None:
     forward, backward = asked("FIRST", "SECOND"), asked("SECOND", "FIRST")
     assert forward.index("FIRST") < forward.index("SECOND")
     assert backward.index("SECOND") < backward.index("FIRST")
     exchanged = backward.replace("FIRST", "§").replace("SECOND", "FIRST").replace("§", "SECOND")
-    assert exchanged.replace(fence_of(backward), "fence") == forward.replace(fence_of(forward), "fence")
+    assert exchanged == forward
 
 
 @given(st.text(), st.text())
@@ -72,11 +72,11 @@ def test_a_fence_changes_with_the_seed_the_prompt_and_each_text_and_with_nothing
         asked("A", "B"),
         asked("A", "C"),
         asked("C", "B"),
-        asked("B", "A"),
         asked("A", "B", seed=1),
         asked("A", "B", prompt=other_prompt),
     ]
     assert len(set(map(fence_of, variants))) == len(variants)
+    assert fence_of(asked("B", "A")) == fence_of(asked("A", "B"))  # both orders share the prompt, fences and all
     assert fence_of(asked("A", "B", principle=OTHER)) == fence_of(asked("A", "B"))
     assert fence_of(asked("A", "B", prompt=Prompt("q", PROMPT.messages, ("t",)))) == fence_of(asked("A", "B"))
 

@@ -100,6 +100,13 @@ def test_exactly_as_sure_as_asked_for_is_enough() -> None:
     assert not Cascade(Juror(leaning(0.5)), 0.5).settles(replace(said, backward=NoVerdict("error", "")))
 
 
+def test_where_its_orders_disagree_it_settles_nothing_however_sure_it_is_of_one_of_them() -> None:
+    said = Judgement("a", "b", "p", "model", Verdict(0.99, ""), Verdict(0.6, ""))
+    assert said.p_a == pytest.approx(0.695)
+    assert not Cascade(Juror(leaning(0.5)), 0.6).settles(said)
+    assert Cascade(Juror(leaning(0.5)), 0.6).settles(replace(said, backward=Verdict(0.4, "")))
+
+
 def trial(n: int, choice: Any = 1) -> Trial:
     texts = ("good", "bad") if choice in (1, "tie") else ("bad", "good")
     return Trial(Prompt(f"t{n}", (Message("user", f"Why {n}?"),)), texts, choice)

@@ -172,7 +172,7 @@ def shares(found: Judged, names: dict[str, str] | None = None) -> dict[tuple[str
 
 @EVERY_SWITCH
 @given(st.integers(), st.permutations(CANDIDATES), st.permutations(CONSTITUTION.principles))
-@settings(max_examples=4)
+@settings(max_examples=3)
 def test_neither_arrival_nor_the_order_of_candidates_and_principles_changes_anything(
     switches, salt, candidates, principles
 ) -> None:
@@ -187,7 +187,7 @@ def test_neither_arrival_nor_the_order_of_candidates_and_principles_changes_anyt
 
 @EVERY_SWITCH
 @given(st.integers())
-@settings(max_examples=4)
+@settings(max_examples=3)
 def test_exchanging_the_names_of_candidates_exactly_mirrors_their_labels(switches, salt) -> None:
     if switches.get("tournament") == "adaptive":
         switches = {**switches, "comparisons": 99}  # whom it asks about first hangs on names; here it asks about all
@@ -208,7 +208,7 @@ def test_exchanging_the_names_of_candidates_exactly_mirrors_their_labels(switche
 
 @EVERY_SWITCH
 @given(st.integers())
-@settings(max_examples=4)
+@settings(max_examples=3)
 def test_a_judge_that_says_the_opposite_leads_to_exactly_the_opposite(switches, salt) -> None:
     if switches.get("mode") == "pointwise":
         return  # a grade has no opposite slot
@@ -287,10 +287,10 @@ def test_nothing_is_asked_twice_but_for_candidates_of_one_text(switches: dict[st
     assert len(model.calls) == len(set(model.calls)) > 0
 
 
-@pytest.mark.parametrize("others", [1, 2, 3])
+@pytest.mark.parametrize("others", [1, 3])
 @pytest.mark.parametrize("mode", ["pairwise", "pointwise", "ranked"])
 @given(st.integers(), st.randoms())
-@settings(max_examples=5)
+@settings(max_examples=3)
 def test_a_panels_judges_may_stand_in_any_order(others, mode, salt, chances) -> None:
     whole = judging(fickle(salt), others=others, mode=mode)
     shuffled = list(whole.jurors)
@@ -304,7 +304,7 @@ def test_a_panels_judges_may_stand_in_any_order(others, mode, salt, chances) -> 
 
 @EVERY_SWITCH
 @given(st.integers(), st.permutations(CANDIDATES), st.sampled_from(["best-vs-worst", "all", "adjacent"]))
-@settings(max_examples=5)
+@settings(max_examples=3)
 def test_the_pairs_are_the_same_in_any_order_of_candidates(switches, salt, candidates, policy) -> None:
     model = fickle(salt)
 

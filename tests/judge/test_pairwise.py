@@ -91,7 +91,9 @@ def test_exchanging_the_texts_of_two_candidates_exactly_mirrors_their_label(text
 
 async def test_a_pair_is_asked_in_both_orders_at_once() -> None:
     judge = ScriptedModel(lambda request: "1")
-    judgement = await judge_pairwise(PROMPT, candidate("b", "B!"), candidate("a", "A!"), PRINCIPLE, Juror(judge), Asking(7))
+    judgement = await judge_pairwise(
+        PROMPT, candidate("b", "B!"), candidate("a", "A!"), PRINCIPLE, Juror(judge), Asking(7)
+    )
     requests = [verdict_request(PROMPT, *shown, PRINCIPLE, Asking(7)) for shown in (("A!", "B!"), ("B!", "A!"))]
     assert judge.calls == requests
     keys = [call_key("scripted", request) for request in requests]
@@ -119,7 +121,9 @@ UNSUPPORTED, EMPTY = (CallFailure("k", reason, "") for reason in ("unsupported",
 
 async def asked_twice(first: ChatReply | CallFailure | str, second: str = "<think>2?</think> 1") -> ScriptedModel:
     judge = ScriptedModel(lambda request: first if request.top_logprobs else second)
-    judgement = await judge_pairwise(PROMPT, candidate("a", "A!"), candidate("b", "B!"), PRINCIPLE, Juror(judge), ASKING)
+    judgement = await judge_pairwise(
+        PROMPT, candidate("a", "A!"), candidate("b", "B!"), PRINCIPLE, Juror(judge), ASKING
+    )
     if len(judge.calls) == 4:
         again = {call_key("scripted", call) for call in judge.calls if not call.top_logprobs}
         assert {judgement.forward.call, judgement.backward.call if judgement.backward else ""} == again

@@ -148,6 +148,15 @@ def test_candidates_of_one_text_are_one_player_and_share_its_place() -> None:
     assert found.ranking[1].strength == found.ranking[2].strength
 
 
+def test_what_is_said_of_each_of_one_text_counts_for_their_player_once_whichever_way_round_it_was_said() -> None:
+    twice, once = (
+        ranked(drafts("high", "mid", "high", "low"), liking(HEIGHTS)),
+        ranked(drafts("high", "mid", "low"), liking(HEIGHTS)),
+    )
+    assert [s.candidate for s in twice.ranking] == ["c0", "c2", "c1", "c3"]
+    assert [s.strength for s in twice.ranking[1:]] == [s.strength for s in once.ranking]
+
+
 @given(st.permutations(FIVE.candidates), st.integers(0, 5))
 @settings(max_examples=20)
 def test_the_first_of_one_text_by_its_place_plays_for_all(candidates: list[Candidate], seed: int) -> None:

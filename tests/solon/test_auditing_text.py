@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from solon.auditing.text import answers, figure, findings, shown, told
+from solon.auditing.text import answers, figure, findings, shown, told, warned
 
 SPLIT = {"agreement": 0.7, "confidence": 0.9, "n": 200}
 
@@ -107,10 +107,20 @@ def test_what_was_not_asked_is_said() -> None:
     assert kinds(audit({"once": once}, people=nobody)) == ["Asked in one order", "No ceiling"]
 
 
-def test_the_audits_own_warnings_come_first_and_once() -> None:
-    own = audit({"poor": judge(first=0.93)}, warnings=["Look here.", "Look here."])
-    assert str(findings(own)[0]) == "Look here."
+def test_the_audits_own_warnings_come_first_and_stand_for_what_the_figures_say_of_single_judges() -> None:
+    own = audit({"poor": judge(first=0.93, longer=0.9)}, warnings=["Look here.", "Look here."])
+    assert [finding.what or finding.fact for finding in warned(own)] == [
+        "Look here.",
+        "Fonder of length than people are",
+    ]
     assert told(own).count("Look here.") == 1
+
+
+def test_warnings_made_of_the_findings_are_not_said_twice() -> None:
+    poor = audit({"poor": judge(first=0.93, longer=0.9)})
+    assert warned(poor) == findings(poor)
+    written = poor | {"warnings": ["Canaries won.", *map(str, findings(poor))]}
+    assert [finding.fact for finding in warned(written)] == ["Canaries won.", *(one.fact for one in findings(poor))]
 
 
 def test_a_judge_that_people_do_not_beat_is_as_good_as_they_are() -> None:
@@ -124,7 +134,10 @@ def test_a_judge_below_the_ceiling_is_told_by_how_much() -> None:
 @pytest.mark.parametrize(("anchored", "told_so"), [(0.9, True), (0.8, False)])
 def test_anchoring_is_advised_only_where_it_helps(anchored: float, told_so: bool) -> None:
     found = {"labels": 25, "accuracy": anchored, "best_single": 0.85}
-    assert ("anchored on 25 labels" in answers(audit(anchored=found))[-1].words) is told_so
+    assert (
+        "Anchor the judges on your labels: 25 of them gave 90 % on the rest, the best single judge 85 %"
+        in answers(audit(anchored=found))[-1].words
+    ) is told_so
 
 
 def test_the_advice_of_a_judge_that_cannot_judge_is_not_to_label_with_it() -> None:

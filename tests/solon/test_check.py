@@ -12,10 +12,10 @@ import pytest
 
 from generator.chat import Message
 from generator.prompts import Prompt
-from solon.estimate import estimate, most_usd
-from solon.pilot import Interval, pilot_prompts, scaled
 from solon.config_file import load_config
+from solon.estimate import estimate, most_usd
 from solon.journal import Journal
+from solon.pilot import Interval, pilot_prompts, scaled
 from solon.prices import Price
 
 WriteRun: TypeAlias = Callable[..., Path]

@@ -232,3 +232,104 @@ def test_a_key_that_the_backend_has_no_use_for_is_refused(
 def test_an_engines_settings_are_told_to_its_server_as_arguments() -> None:
     settings = {"max_model_len": 4096, "enforce_eager": True, "enable_prefix_caching": False}
     assert list(options(settings)) == ["--max-model-len", "4096", "--enforce-eager", "--no-enable-prefix-caching"]
+
+
+OTHER = '[[panel]]\nbackend = "scripted"\nmodel = "third"\n'
+CHEAP = '[cascade]\nbackend = "scripted"\nmodel = "cheap"\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "line", "message"),
+    [
+        ('mode = "pointwise"\nties = true\n', 17, "'judge.ties' is for comparisons, and mode is 'pointwise'"),
+        ('mode = "pointwise"\nreason_first = true\n', 17, "'judge.reason_first' is for comparisons"),
+        ('mode = "pointwise"\nfew_shot = 1\n', 17, "'judge.few_shot' is for comparisons"),
+        ('mode = "pointwise"\n\n' + CHEAP, 18, "a cascade compares, and mode is 'pointwise': remove the section"),
+        ('scale = "1-10"\n', 16, "'judge.scale' is for grades, and mode is 'pairwise'"),
+        ('mode = "ranked"\nscale = "1-10"\n', 17, "'judge.scale' is for grades, and mode is 'ranked'"),
+        ('tournament = "adaptive"\n', 16, "'judge.tournament' is for rankings, and mode is 'pairwise'"),
+        ('mode = "ranked"\ncomparisons = 4\n', 17, "'judge.comparisons' bounds an adaptive tournament, and"),
+        ("comparisons = 4\n", 16, "'judge.comparisons' bounds an adaptive tournament"),
+        ("reason_first = true\n" + CHEAP + "sure = 0.7\n", 20, r"'cascade.sure' is 0.7, .* judge.clamp, 0.6: lower it"),
+        ("clamp = 0.4\n", 16, "'judge.clamp' cannot be read"),
+        ("clamp = 1.1\n", 16, "'judge.clamp' cannot be read"),
+        ("canaries = 1.5\n", 16, "'judge.canaries' cannot be read"),
+        ("weight = 0\n", 16, "'judge.weight' cannot be read"),
+        ("few_shot = -1\n", 16, "'judge.few_shot' cannot be read"),
+        ("ties = 1\n", 16, "'judge.ties' cannot be read"),
+        (CHEAP + "sure = 0.4\n", 19, "'cascade.sure' cannot be read"),
+        (CHEAP + "weight = 1.0\n", 19, "unknown key 'cascade.weight'"),
+        (OTHER + "sure = 0.9\n", 19, r"unknown key 'panel\.0\.sure'"),
+        (OTHER + "weight = -1.0\n", 19, r"'panel\.0\.weight' cannot be read"),
+        (OTHER + "batch = true\n", 19, "backend 'scripted' has no batches"),
+        (OTHER + OTHER, 21, "'third' judges already: name another model"),
+        (OTHER.replace("third", "other"), 18, "'other' judges already: name another model, or"),
+        (OTHER + OTHER.replace('"scripted"', '"openai"').replace("third", "x"), 19, r"\[panel.1\] says neither where"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_about_judging_is_told_with_its_line(
+    load: Callable[[str], RunConfig], more: str, line: int, message: str
+) -> None:
+    with pytest.raises(InputError, match=rf"run\.toml:{line}: {message}") as refusal:
+        load(GOOD + more)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        'mode = "pointwise"\nscale = "1-10"\ncanaries = 0\n' + OTHER,
+        'mode = "ranked"\ntournament = "adaptive"\ncomparisons = 4\nties = true\nfew_shot = 2\n' + CHEAP,
+        "reason_first = true\nclamp = 0.9\n" + OTHER + CHEAP + "sure = 0.9\n",
+        CHEAP.replace("cheap", "other"),  # the same model may go ahead of itself: as another endpoint, say
+    ],
+)
+def test_what_goes_together_is_taken(load: Callable[[str], RunConfig], more: str) -> None:
+    assert load(GOOD + more).judge.model == "other"
+
+
+KIN = GOOD.replace(
+    'backend = "scripted"\nmodel = "rambler"', 'backend = "openai"\nbase_url = "http://x"\nmodel = "gpt-4o"'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "role"),
+    [
+        (
+            KIN.replace('"scripted"\nmodel = "other"', '"openai"\nbase_url = "http://x"\nmodel = "openai/o3"'),
+            17,
+            "judge",
+        ),
+        (KIN + OTHER.replace('"scripted"', '"vllm"').replace("third", "gpt-oss-20b"), 19, r"panel\.0"),
+        (KIN + CHEAP.replace('"scripted"', '"vllm"').replace("cheap", "chatgpt-4o-latest"), 19, "cascade"),
+    ],
+)
+def test_a_judge_of_the_policys_family_is_told_with_the_line_of_its_name(
+    load: Callable[[str], RunConfig], text: str, line: int, role: str
+) -> None:
+    message = rf"run\.toml:{line}: \[{role}\] and \[policy\] are of one family \(OpenAI\), .*allow_same_family = true"
+    with pytest.raises(InputError, match=message):
+        load(text)
+    load(text.replace("[judge]\n", "[judge]\nallow_same_family = true\n"))
+
+
+def test_where_models_are_and_what_they_are_tried_on_decides_nothing_for_a_panel_and_a_cascade_either(
+    load: Callable[[str], RunConfig],
+) -> None:
+    config = load(GOOD + OTHER + CHEAP)
+    assert config.cascade
+    for moved in (
+        replace(config, panel=(replace(config.panel[0], base_url="http://elsewhere", api_key_env="KEY", latency=1.0),)),
+        replace(config, cascade=replace(config.cascade, labelled="labelled.jsonl", base_url="http://elsewhere")),
+    ):
+        assert meaning(moved) == meaning(config)
+    for other in (
+        replace(config, panel=()),
+        replace(config, panel=(replace(config.panel[0], weight=2.0),)),
+        replace(config, cascade=None),
+        replace(config, cascade=replace(config.cascade, sure=0.9)),
+        replace(config, cascade=replace(config.cascade, least_agreement=0.9)),
+    ):
+        assert meaning(other) != meaning(config)
+    assert list(config.endpoints) == ["policy", "critic", "cascade", "judge", "panel.0"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from generator.chat import ChatRequest, Message
 from generator.models.rambler import ramble
-from judge.asking import ASK, LAYOUT, fill
+from judge.asking import ASK, ASK_WITH_TIES, LAYOUT, REASON, fill
 from solon.fake_provider.asked import Asked, tokens
 from solon.fake_provider.replies import say, spoiled
 
@@ -21,7 +21,9 @@ def asked(content: str = "Why is the sky blue?", model: str = "rambler", **chang
 
 
 def judging(first: str, second: str, model: str = "rambler", **changes: object) -> Asked:
-    content = fill(LAYOUT, fence="a1b2c3d4", prompt="Why?", first=first, second=second, question="Which is brief?", ask=ASK)
+    content = fill(
+        LAYOUT, fence="a1b2c3d4", prompt="Why?", first=first, second=second, question="Which is brief?", ask=ASK
+    )
     return asked(content, model, **changes)
 
 
@@ -52,6 +54,22 @@ def test_a_judge_replies_with_a_bare_label(model: str, top_logprobs: int | None)
     said = say(judging(LONG, SHORT, model, top_logprobs=top_logprobs))
     assert said.text in ("1", "2")
     assert bool(said.first_token) is (top_logprobs is not None)
+
+
+@pytest.mark.parametrize("model", ["rambler", "judge-longer", "judge-first"])
+def test_a_judge_that_is_to_reason_first_does_and_then_replies_with_a_label(model: str) -> None:
+    content = judging(LONG, SHORT).messages[0].content
+    open_ended = asked(content.replace(ASK, REASON), model, most=99)
+    rationale = say(open_ended).text or ""
+    assert rationale.startswith("Completion 1 takes ")
+    turns = (*open_ended.messages, Message("assistant", rationale), Message("user", ASK))
+    direct = say(judging(LONG, SHORT, model)).text
+    assert say(replace(open_ended, messages=turns)).text == direct in ("1", "2")
+
+
+def test_a_judge_that_may_say_both_are_bad_says_so() -> None:
+    content = judging("word " * 80, "word " * 90).messages[0].content
+    assert say(asked(content.replace(ASK, ASK_WITH_TIES))).text == "4"
 
 
 def test_the_judges_have_the_biases_of_their_names() -> None:

@@ -13,8 +13,8 @@ from generator.gather import Generation
 from generator.models.scripted import ScriptedModel
 from generator.prompts import Prompt, parse_prompt
 from generator.sampling import Sampling
-from judge.audit.position import Position
 from judge.asking import Asking
+from judge.audit.position import Position
 from judge.judging import Judging
 from judge.pairs import PreferencePair
 from judge.pairwise import Juror

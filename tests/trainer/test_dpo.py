@@ -1,10 +1,14 @@
 """Training runs through the real TRL on a real Parquet file, and refuses what it cannot train on."""
 
+import copy
 import hashlib
 import json
 import math
+from collections import Counter
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +44,11 @@ def rows(count: int) -> list[TrainingRow]:
             label_source="ai",
             decided_by=("brief",),
             verdicts='{"brief": 0.9}',
+            epsilon=None,
+            ai_p_chosen=0.9,
+            people=0,
+            flags=(),
+            same_family=False,
         )
         for i in range(count)
     ]
@@ -78,8 +87,6 @@ def tiny() -> Policy:
 def test_training_moves_the_weights_lowers_the_loss_and_leaves_a_record(
     tiny: Policy, tmp_path: Path, bf16: bool, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from dataclasses import replace
-
     import torch
 
     folder = export(tmp_path / "export", columns(rows(10)))
@@ -113,8 +120,6 @@ def test_training_moves_the_weights_lowers_the_loss_and_leaves_a_record(
 
 @pytest.mark.real
 def test_provenance_columns_survive_the_file_and_change_nothing_in_training(tmp_path: Path, tiny: Policy) -> None:
-    import copy
-
     from datasets import load_dataset
 
     twin = Policy(copy.deepcopy(tiny.model), tiny.tokenizer, tiny.source)
@@ -135,10 +140,84 @@ def test_provenance_columns_survive_the_file_and_change_nothing_in_training(tmp_
     assert losses(tiny, full) == losses(twin, bare)
 
 
+def ranked(counts: list[int]) -> list[TrainingRow]:
+    """Prompt ``i`` with ``counts[i]`` pairs, no two of them alike; the pairs of a prompt far from each other."""
+    return [
+        replace(
+            row,
+            pair_id=f"p{i}.{place}",
+            rejected=(Message("assistant", f"Well, let me think about {i} at length." + " And again." * 5 * place),),
+        )
+        for place in range(max(counts))
+        for i, row in enumerate(rows(len(counts)))
+        if place < counts[i]
+    ]
+
+
+def trained_on(policy: Policy, folder: Path, settings: DpoSettings) -> tuple[list[list[int]], tuple[DpoStep, ...]]:
+    """The batches that the model really saw while it was trained, as the numbers of their prompts."""
+    import torch
+
+    seen: list[list[int]] = []
+
+    def see(model: object, inputs: object, named: dict[str, Any]) -> None:
+        if torch.is_grad_enabled():
+            texts = policy.tokenizer.batch_decode(named["input_ids"])
+            chosen = texts[: len(texts) // 2]
+            seen.append(sorted(int(text.split("What is ")[1].split()[0]) for text in chosen))
+
+    handle = policy.model.register_forward_pre_hook(see, with_kwargs=True)
+    out = folder.with_name(f"{folder.name}-{settings.batch_size}-out")
+    result = train_dpo(policy, folder, settings, out, lambda step: None)
+    handle.remove()
+    return seen, result.steps
+
+
+@pytest.mark.real
+def test_no_prompt_that_fits_is_divided_between_batches_in_any_epoch(tmp_path: Path, tiny: Policy) -> None:
+    counts = [3, 1, 2, 6, 1, 4, 2]
+    folder = export(tmp_path / "export", columns(ranked(counts)))
+    seen, steps = trained_on(tiny, folder, replace(SMALL, batch_size=4, epochs=2))
+    first, second = seen[:6], seen[6:]
+    for epoch in (first, second):
+        assert Counter(prompt for batch in epoch for prompt in batch) == Counter(dict(enumerate(counts)))
+        assert sorted(map(len, epoch)) == [1, 3, 3, 4, 4, 4]
+        assert sum(batch == [3, 3, 3] for batch in epoch) == 2
+        assert all(sum(prompt in batch for batch in epoch) == 1 for prompt in range(7) if prompt != 3)
+    assert first != second
+    assert [step.steps for step in steps] == [6] * 6
+
+
+@pytest.mark.real
+def test_a_step_of_unequal_batches_is_the_mean_over_its_pairs(tmp_path: Path, tiny: Policy) -> None:
+    twin = Policy(copy.deepcopy(tiny.model), tiny.tokenizer, tiny.source)
+    pairs = [
+        replace(row, chosen=row.rejected, rejected=row.chosen) if row.prompt_id == "q1" else row
+        for row in ranked([4, 1, 4])
+    ]  # the pair that is alone in its batch is the one that the others disagree with
+    folder = export(tmp_path / "export", columns(pairs))
+    settings = replace(SMALL, epochs=3)
+    batches, steps = trained_on(tiny, folder, replace(settings, batch_size=4, gradient_accumulation=3))
+    whole, wanted = trained_on(twin, folder, replace(settings, batch_size=9, gradient_accumulation=1))
+    assert sorted(batches[:3]) == [[0] * 4, [1], [2] * 4]
+    assert whole == [[0] * 4 + [1] + [2] * 4] * 3
+    figures, wished = ([(step.loss, step.margin, step.accuracy) for step in run[1:]] for run in (steps, wanted))
+    assert figures == [pytest.approx(step, abs=1e-4) for step in wished]
+    assert wanted[-1].accuracy == pytest.approx(8 / 9)
+
+
+@pytest.mark.real
+def test_with_one_pair_a_prompt_the_order_is_the_one_that_the_trainer_draws(tmp_path: Path, tiny: Policy) -> None:
+    import torch
+
+    folder = export(tmp_path / "export", columns(rows(7)))
+    seen, _ = trained_on(tiny, folder, replace(SMALL, batch_size=2, seed=5))
+    order = torch.randperm(7, generator=torch.Generator().manual_seed(5)).tolist()
+    assert seen == [sorted(order[start : start + 2]) for start in range(0, 7, 2)]
+
+
 @pytest.mark.real
 def test_a_prompt_that_fills_the_length_is_left_out_and_counted(tmp_path: Path, tiny: Policy) -> None:
-    from dataclasses import replace
-
     table = columns(rows(4))
     table["prompt"][0] = [{"role": "user", "content": "very long " * 100}]
     folder = export(tmp_path / "export", table)

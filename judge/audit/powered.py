@@ -1,0 +1,186 @@
+"""What people would say of all items, estimated from the labels of some and the verdicts on all."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from judge.audit.budget import WidthAt, propose, widths
+from judge.audit.plain import plain
+from judge.audit.ppi import MeanEstimate, PpiEstimate, estimate_mean, predictions_of_agreement
+from judge.audit.reliability import outcomes
+from judge.audit.table import NONE, Averaged, Floats, Ints, Material, choices, human_choice
+
+LABEL_COUNTS = (25, 50, 100, 200, 500, 1000, 2000, 5000)
+MOSTLY = 0.5  # share of items with a label above which what all labels say is known, and few can be tried out
+MORE = 100  # labels that the next round is thought to bring
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """Whether it pays to label the items that the judges leave open more often than others."""
+
+    pays: bool
+    variance_ratio: float  # by uneven chances over that by even ones
+
+
+@dataclass(frozen=True, slots=True)
+class Powered:
+    """Prediction-powered estimates: of how often people prefer completion 1, and of each judge's accuracy."""
+
+    win_rate: PpiEstimate
+    stratified: bool  # whether the win rate was estimated within the strata, which made it narrower
+    simulated: int  # draws of the labels that the figures are means over; 0 where the labels are used as they are
+    covered: float | None  # share of those draws whose interval holds what all labels say
+    accuracy: Mapping[str, PpiEstimate]  # by judge; of the first draw where labels are only pretended to be few
+    budget: tuple[WidthAt, ...]  # widths to expect of so many labels
+    active: Active | None  # None where nothing is left to label
+
+    def told(self) -> dict[str, Any]:
+        """As JSON, the win rate's figures at the top; the budget is told apart."""
+        whole: dict[str, Any] = plain(replace(self, budget=()))
+        whole.pop("budget")
+        return {**whole.pop("win_rate"), **whole}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """All items, with what judges say of them."""
+
+    averaged: Averaged
+    judges: tuple[str, ...]
+    human: Ints
+    strata: Ints | None
+    probabilities: Floats | None
+
+    def among(self, items: Ints) -> "Pool":
+        """Only those items, labelled alike."""
+        averaged = self.averaged
+        kept = Averaged(averaged.p_one[items], averaged.known[items], averaged.agree[items])
+        strata = None if self.strata is None else self.strata[items]
+        return Pool(kept, self.judges, self.human[items], strata, None)
+
+    def win_rate(self, labels: Floats, labelled: Ints, seed: int) -> tuple[PpiEstimate | None, bool]:
+        """The estimate, within strata where that makes it narrower, and whether it does.
+
+        Its ratio is to the labels' own mean without strata, which is what anybody would take.
+        """
+        p_one, known = self.averaged.p_one, self.averaged.known
+        whole = estimate_mean(labels, labelled, p_one, known, probabilities=self.probabilities, seed=seed)
+        if whole is None or self.strata is None or self.probabilities is not None:
+            return whole, False
+        within = estimate_mean(labels, labelled, p_one, known, strata=self.strata, seed=seed)
+        if within is None or width(within) >= width(whole) or whole.width_ratio == 0.0:
+            return whole, False
+        ratio = whole.width_ratio * width(within) / width(whole)
+        n, items = whole.labels, whole.items
+        effective = 1 / (1 / items + (1 / n - 1 / items) * ratio**2)
+        beside = replace(within, human_only=whole.human_only, width_ratio=ratio, effective_labels=effective)
+        return replace(beside, spread=whole.spread, left=ratio**2), True
+
+
+def width(estimate: PpiEstimate) -> float:
+    return estimate.interval[1] - estimate.interval[0]
+
+
+def powered(material: Material, averaged: Averaged, pretended: int | None, splits: int, seed: int) -> Powered | None:
+    """With labels as they are; where most items have one, as if only ``pretended`` of these were known.
+
+    None with fewer than two labels.
+    """
+    strata = material.stratum if len(material.strata) > 1 else None
+    human = human_choice(material)
+    pool = Pool(averaged, material.verdicts.judges, human, strata, material.labels.probability)
+    labelled = np.flatnonzero(human != NONE)
+    if pretended and pretended < len(labelled) and len(labelled) > MOSTLY * len(human):
+        return simulated(pool.among(labelled), pretended, splits, seed)
+    labels = outcomes(human[labelled])
+    found, stratified = pool.win_rate(labels, labelled, seed)
+    if found is None:
+        return None
+    proposal = propose(labels, labelled, averaged.p_one, averaged.known, more=MORE, seed=seed)
+    active = Active(proposal.pays, proposal.variance_ratio) if proposal and len(labelled) < len(human) else None
+    budget = widths(found, LABEL_COUNTS)
+    return Powered(found, stratified, 0, None, accuracies(pool, labelled, seed), budget, active)
+
+
+def simulated(pool: Pool, count: int, splits: int, seed: int) -> Powered | None:
+    """Means over random draws of the labels, the others hidden; what all of them say is known, so coverage is too."""
+    labels = outcomes(pool.human)
+    drawn = list(draws(len(pool.human), count, splits, seed))
+    tried = [pool.win_rate(labels[chosen], chosen, seed) for chosen in drawn]
+    found = [one for one, _ in tried if one is not None]
+    if not found:
+        return None
+    truth = float(labels.mean())
+    covered = float(np.mean([one.interval[0] <= truth <= one.interval[1] for one in found]))
+    mean = mean_of(found)
+    stratified = sum(within for _, within in tried) > len(tried) / 2
+    accuracy = accuracies(pool, drawn[0], seed)
+    return Powered(mean, stratified, len(found), covered, accuracy, widths(mean, LABEL_COUNTS), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An item that people should label now, or have labelled, and the chance that it had to be among these."""
+
+    item: str
+    now: bool
+    probability: float
+
+
+def next_round(material: Material, averaged: Averaged, more: int, seed: int) -> tuple[Wanted, ...]:
+    """About ``more`` items to label next, drawn independently, and those labelled before, in the order of items.
+
+    Those that the judges leave open are drawn more often, where that pays. An estimate from these labels
+    needs each item's probability beside its label.
+    """
+    human = human_choice(material)
+    labelled = np.flatnonzero(human != NONE)
+    drawn = propose(outcomes(human[labelled]), labelled, averaged.p_one, averaged.known, more=more, seed=seed)
+    if drawn is None:
+        return ()
+    now = np.random.default_rng(seed).random(len(human)) < drawn.next
+    return tuple(
+        Wanted(material.items[i], bool(now[i]), float(drawn.probabilities[i]))
+        for i in np.flatnonzero(now | (human != NONE))
+    )
+
+
+def draws(items: int, count: int, splits: int, seed: int) -> Iterator[Ints]:
+    """``splits`` random sets of ``count`` places out of ``items``, each in rising order."""
+    rng = np.random.default_rng(seed)
+    for _ in range(splits):
+        yield np.sort(rng.permutation(items)[:count])
+
+
+def mean_of(found: Sequence[PpiEstimate]) -> PpiEstimate:
+    """Every figure's mean; of an interval, its bounds'."""
+
+    def average_of(figures: Sequence[Any]) -> Any:
+        first = figures[0]
+        if isinstance(first, tuple):
+            return tuple(average_of(column) for column in zip(*figures, strict=True))
+        if isinstance(first, MeanEstimate):
+            return MeanEstimate(*(average_of([getattr(f, field.name) for f in figures]) for field in fields(first)))
+        return first if isinstance(first, int) else float(np.mean(figures))
+
+    return PpiEstimate(*(average_of([getattr(one, field.name) for one in found]) for field in fields(PpiEstimate)))
+
+
+def accuracies(pool: Pool, labelled: Ints, seed: int) -> dict[str, PpiEstimate]:
+    """Each judge's agreement with people over all items that it gave a verdict on."""
+    averaged, human, found = pool.averaged, pool.human, {}
+    said = choices(averaged.p_one, averaged.known)
+    for judge, name in enumerate(pool.judges):
+        mine = labelled[averaged.known[labelled, judge]]
+        judged = np.flatnonzero(averaged.known[:, judge])
+        right = (said[mine, judge] == human[mine]).astype(np.float64)
+        agreeing = predictions_of_agreement(said[judged, judge], averaged.p_one[judged])
+        place = np.searchsorted(judged, mine)
+        chance = None if pool.probabilities is None else pool.probabilities[judged]
+        one = estimate_mean(right, place, agreeing, averaged.known[judged], probabilities=chance, seed=seed)
+        if one is not None:
+            found[name] = one
+    return found
