@@ -19,6 +19,10 @@ class Reporter(Protocol):
 
     def at(self, done: int, facts: str) -> None: ...
 
+    def expect(self, total: int) -> None:
+        """Told how much there is in all, where that was not known exactly before."""
+        ...
+
     def note(self, text: str) -> None: ...
 
     def abandon(self) -> None:
@@ -42,6 +46,9 @@ class PlainReporter:
             until = f", about {left:.0f} s left" if left else ""
             self.note(f"{self.title}: {done}/{self.total}{until}{', ' + facts if facts else ''}")
 
+    def expect(self, total: int) -> None:
+        self.total = total
+
     def note(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
@@ -58,6 +65,9 @@ class LiveReporter:
 
     def at(self, done: int, facts: str) -> None:
         self.progress.update(self.task, completed=done, facts=facts)
+
+    def expect(self, total: int) -> None:
+        self.progress.update(self.task, total=total)
 
     def note(self, text: str) -> None:
         self.progress.console.print(text, highlight=False, markup=False)

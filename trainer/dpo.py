@@ -49,7 +49,7 @@ class DpoSettings:
     train_embeddings: bool = False  # the vocabulary's matrices too: a fifth of a small model, and of the time
 
     def steps(self, rows: int) -> int:
-        """How many optimizer steps ``rows`` pairs make; a few more where prompts have several."""
+        """How many optimizer steps ``rows`` pairs make; where prompts have several pairs, the least it can be."""
         batches = math.ceil(rows / self.batch_size)
         return self.epochs * math.ceil(batches / self.gradient_accumulation)
 

@@ -17,10 +17,9 @@ import numpy as np
 from scipy.special import stdtrit
 
 from constitution.errors import InputError
+from judge.audit.crossfit import Drawn, crossfit, features_of, random_folds, ridge_slopes
 from judge.audit.table import TIE, Bools, Floats, Ints
 
-FOLDS = 10
-PENALTY = 2.0  # of the ridge: as if so many more items had been labelled that show no slope
 DOUBT = 3.0  # variances are taken as if so many more labelled items had been seen that are badly predicted
 FEWEST_IN_STRATUM = 5
 
@@ -66,23 +65,6 @@ class PpiEstimate:
     left: float
     labels: int
     items: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Drawn:
-    """How the n labelled items stand for all."""
-
-    items: int
-    pool_group: Ints  # (items,) strata numbered from 0
-    group: Ints  # (n,)
-    weight: Floats  # (n,) the human-only estimate is weight @ labels
-    noise: Floats  # (n,) its variance is noise @ squared deviations within groups
-    freedom: float
-
-    def within(self, values: Floats) -> Floats:
-        """Deviations from the group's weighted mean."""
-        mean = np.bincount(self.group, self.weight * values) / np.bincount(self.group, self.weight)
-        return values - mean[self.group]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +114,7 @@ def estimate_mean(
     scale = _scale(labels, drawn)
     alone, noise_alone = float(drawn.weight @ labels), _alone(drawn, scale, labels)
     human_only = _mean(scale, alone, noise_alone)
-    predicted, shift = _crossfit(drawn, labels, _features(predictions, known), labelled, seed)
+    predicted, shift = crossfit(drawn, labels, features_of(predictions, known), labelled, seed)
     tuning, noise = _tuned(drawn, scale, labels, predicted)
     powered = _mean(scale, alone + tuning * shift, noise)
     width, width_alone = (high - low for low, high in (powered.interval, human_only.interval))
@@ -168,15 +150,15 @@ def expected_labels(
 ) -> tuple[Floats, Floats]:
     """What people are expected to say: (items,) of all by all labels, and (n,) of the labelled without their own."""
     drawn = _drawn(labelled, len(predictions), None, None)
-    features = _features(predictions, known)
-    fold = _folds(drawn.group, seed)
-    slopes = _slopes(features[labelled], labels, drawn.group, fold)
+    features = features_of(predictions, known)
+    fold = random_folds(drawn.group, seed)
+    slopes = ridge_slopes(features[labelled], labels, drawn.group, fold)
     base = labels - (features[labelled] * slopes[fold]).sum(axis=1)
     apart = labels - base + (base.sum() - base) / (len(labels) - 1)
     return base.mean() + features @ slopes.mean(axis=0), apart
 
 
-def _drawn(labelled: Ints, items: int, strata: Ints | None, probabilities: Floats | None) -> _Drawn:
+def _drawn(labelled: Ints, items: int, strata: Ints | None, probabilities: Floats | None) -> Drawn:
     pool_group = np.zeros(items, dtype=np.int64) if strata is None else _joined(strata, labelled)
     group = pool_group[labelled]
     size, count = np.bincount(pool_group), np.bincount(group)
@@ -186,7 +168,7 @@ def _drawn(labelled: Ints, items: int, strata: Ints | None, probabilities: Float
     weight = (size / items / np.bincount(group, 1 / chance))[group] / chance
     noise = weight**2 * (1.0 - chance) * (count / np.maximum(count - 1.0, 1.0))[group]
     freedom = float(weight.sum() ** 2 / (weight**2).sum()) - len(size)
-    return _Drawn(items, pool_group, group, weight, noise, max(freedom, 1.0))
+    return Drawn(items, pool_group, group, weight, noise, max(freedom, 1.0))
 
 
 def _joined(strata: Ints, labelled: Ints) -> Ints:
@@ -203,68 +185,7 @@ def _joined(strata: Ints, labelled: Ints) -> Ints:
     return joined
 
 
-def _features(predictions: Floats, known: Bools) -> Floats:
-    """(items, features): what each judge predicts, and whether it does, at mean 0 and spread 1 over all items.
-
-    A missing prediction stands at its judge's mean, so that what its absence says is left to the other column.
-    """
-    count = known.sum(axis=0)
-    mean = np.where(known, predictions, 0.0).sum(axis=0) / np.maximum(count, 1)
-    value = np.where(known, predictions - mean, 0.0)
-    partly = (count > 0) & (count < len(known))
-    columns = np.concatenate([value, known[:, partly] - known[:, partly].mean(axis=0)], axis=1)
-    spread = np.sqrt((columns**2).mean(axis=0))
-    features: Floats = columns / np.where(spread > 0.0, spread, 1.0)
-    return features
-
-
-def _crossfit(drawn: _Drawn, labels: Floats, features: Floats, labelled: Ints, seed: int) -> tuple[Floats, float]:
-    """Predictions of the labelled items by slopes fitted without them, and how far the mean of all is from theirs.
-
-    An item without a label is predicted by the mean of all folds' slopes. So each fold's slopes weigh as much
-    among the labelled items as among all, and whatever they are, the estimate stays unbiased.
-    """
-    group, groups = drawn.group, int(drawn.pool_group.max()) + 1
-    centre = _sums(drawn.pool_group, features, groups) / np.bincount(drawn.pool_group)[:, None]
-    x = features[labelled] - centre[group]
-    fold = _folds(group, seed)
-    slopes = _slopes(x, labels, group, fold)[fold]
-    predicted = (x * slopes).sum(axis=1)
-    mean_slopes = _sums(group, slopes * drawn.weight[:, None], groups) / np.bincount(group, drawn.weight)[:, None]
-    # Features of all items sum to 0 within a group: those without a label to the opposite of those with one.
-    unlabelled = -(_sums(group, x, groups) * mean_slopes).sum()
-    return predicted, float((predicted.sum() + unlabelled) / drawn.items - drawn.weight @ predicted)
-
-
-def _sums(index: Ints, columns: Floats, length: int) -> Floats:
-    """(length, columns): the rows added up by index."""
-    return np.stack([np.bincount(index, column, minlength=length) for column in columns.T], axis=1)
-
-
-def _folds(group: Ints, seed: int) -> Ints:
-    """A random fold for each labelled item: folds of one size, and nearly so within each group."""
-    order = np.random.default_rng(seed).permutation(len(group))
-    order = order[np.argsort(group[order], kind="stable")]
-    fold = np.empty(len(group), dtype=np.int64)
-    fold[order] = np.arange(len(group)) % FOLDS
-    return fold
-
-
-def _slopes(x: Floats, labels: Floats, group: Ints, fold: Ints) -> Floats:
-    """(folds, features): ridge regression within groups, each fold's on the items of all others."""
-    columns = np.concatenate([x, labels[:, None]], axis=1)
-    folds, groups, width = int(fold.max()) + 1, int(group.max()) + 1, columns.shape[1]
-    cell = fold * groups + group
-    count = np.bincount(cell, minlength=folds * groups).reshape(folds, groups, 1)
-    sums = _sums(cell, columns, folds * groups).reshape(folds, groups, width)
-    squares = np.stack([columns[fold == k].T @ columns[fold == k] for k in range(folds)])
-    count, sums, squares = count.sum(axis=0) - count, sums.sum(axis=0) - sums, squares.sum(axis=0) - squares
-    products = squares - np.einsum("kgi,kgj->kij", sums / np.maximum(count, 1), sums)
-    slopes: Floats = np.linalg.solve(products[:, :-1, :-1] + PENALTY * np.eye(width - 1), products[:, :-1, -1:])[..., 0]
-    return slopes
-
-
-def _scale(labels: Floats, drawn: _Drawn) -> _Scale:
+def _scale(labels: Floats, drawn: Drawn) -> _Scale:
     """Labels that are all the same show no spread, so their share is given that of a coin."""
     mean = float(drawn.weight @ labels)
     spread = float(drawn.weight @ (labels - mean) ** 2) * len(labels) / (len(labels) - 1)
@@ -276,7 +197,7 @@ def _scale(labels: Floats, drawn: _Drawn) -> _Scale:
     return _Scale(share, mean * (1 - mean) if share else 1.0, spread / drawn.items, bad, t)
 
 
-def _alone(drawn: _Drawn, scale: _Scale, labels: Floats) -> float:
+def _alone(drawn: Drawn, scale: _Scale, labels: Floats) -> float:
     """The variance of the labels' own mean.
 
     Small strata can each be of one mind by chance, hence the doubt there; without strata Wilson's interval does.
@@ -289,7 +210,7 @@ def _alone(drawn: _Drawn, scale: _Scale, labels: Floats) -> float:
     return (drawn.freedom * within + DOUBT * scale.bad) / (drawn.freedom + DOUBT)
 
 
-def _tuned(drawn: _Drawn, scale: _Scale, labels: Floats, predicted: Floats) -> tuple[float, float]:
+def _tuned(drawn: Drawn, scale: _Scale, labels: Floats, predicted: Floats) -> tuple[float, float]:
     """The tuning that makes the variance least, and that variance.
 
     Few labels may hold no wrong prediction by chance, hence the doubt.

@@ -39,9 +39,9 @@ def audit(asked: AuditAsked) -> Told:
     require_extra("audit")
     from judge.audit.audit import Settings, told
     from judge.audit.audit import audit as look
+    from solon.auditing.findings import findings
     from solon.auditing.page import page
-    from solon.auditing.text import findings
-    from solon.auditing.text import told as in_words
+    from solon.auditing.terminal import told as in_words
 
     material, source, out = material_asked(asked)
     if out and out.exists() and not out.is_dir():

@@ -106,6 +106,7 @@ def train(folder: RunFolder, output: Path) -> None:
     with showing("dpo", settings.steps(rows)) as reporter:
 
         def on_step(step: DpoStep) -> None:
+            reporter.expect(step.steps)
             reporter.at(step.step, f"loss {step.loss:.3f}, reward accuracy {step.accuracy:.0%}")
 
         train_dpo(policy, folder.export, settings, new, on_step)

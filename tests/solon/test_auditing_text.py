@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from solon.auditing.text import answers, figure, findings, shown, told, warned
+from solon.auditing.answers import answers
+from solon.auditing.findings import findings, warned
+from solon.auditing.terminal import told
+from solon.auditing.text import figure, shown
 
 SPLIT = {"agreement": 0.7, "confidence": 0.9, "n": 200}
 
