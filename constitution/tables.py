@@ -29,7 +29,7 @@ def read_table(text: str, record: TypeAdapter[Record], place: str) -> Record:
         # By way of JSON, where strictness lets a TOML array be a tuple and a whole number a float.
         return record.validate_json(json.dumps(table, default=str))
     except ValidationError as error:
-        line = line_of(text, error.errors()[0]["loc"])
+        line = line_of(text, first_fault(error)["loc"])
         raise InputError(f"{place}:{line}", *explain(error, record)) from None
 
 
@@ -40,14 +40,21 @@ def parse(text: str, place: str) -> dict[str, Any]:
         raise InputError(place, f"not TOML ({error})", "mend the syntax there") from None
 
 
+def first_fault(error: ValidationError) -> Any:
+    """The first of all, but for a key that is missing where another is misspelt: the misspelling."""
+    faults = error.errors()
+    return next((fault for fault in faults if fault["type"] in UNKNOWN_KEY), faults[0])
+
+
 def explain(error: ValidationError, record: TypeAdapter[Any]) -> tuple[str, str]:
     """The first fault as (fact, remedy)."""
-    fault = error.errors()[0]
+    fault = first_fault(error)
     name = ".".join(str(part) for part in fault["loc"]) or "the whole"
     if fault["type"] in UNKNOWN_KEY:
         known = sorted(known_keys(record))
         close = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1)
-        return f"unknown key {name!r}", f"did you mean {close[0]!r}?" if close else "remove it"
+        guess = close and close[0] != str(fault["loc"][-1])  # a key of that name may belong elsewhere
+        return f"unknown key {name!r}", f"did you mean {close[0]!r}?" if guess else "remove it"
     if fault["type"] in MISSING_KEY:
         return f"missing key {name!r}", "add it"
     silent = fault["type"].startswith("union_tag") or "key" in str(fault["loc"][-1:])  # a secret may stand there

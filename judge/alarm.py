@@ -1,11 +1,12 @@
 """Is one and the same text chosen for many prompts? Then somebody has found out what the judge cannot resist.
 
 A constant text can be preferred to real completions nearly always (Zheng et al. 2024, "Cheating Automatic
-LLM Benchmarks: Null Models Achieve High Win Rates"). Two texts count as one where they begin alike, letter
-case and blanks aside: a text with something of the prompt put behind it is still the same trick.
+LLM Benchmarks: Null Models Achieve High Win Rates"). Two texts count as one where they begin or end alike, letter
+case and blanks aside: a text with something of the prompt put before or behind it is still the same trick.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from constitution.identity import short_id
@@ -49,7 +50,7 @@ class ChosenCount:
     """
 
     most: int = MOST
-    seen: dict[str, dict[str, str]] = field(default_factory=dict)  # a prompt's hash to openings to excerpts
+    seen: dict[str, dict[str, str]] = field(default_factory=dict)  # a prompt's hash to texts' ends to excerpts
     limit: str = "g"  # no hash above it is among the lowest; a hexadecimal digit is below "g"
 
     def add(self, prompt_id: str, chosen_text: str) -> None:
@@ -57,10 +58,9 @@ class ChosenCount:
         place = short_id("chosen", prompt_id)
         if place > self.limit:
             return
-        start = " ".join(chosen_text.strip()[: 5 * OPENING].split())
-        opening, excerpt = start.casefold()[:OPENING], start[:EXCERPT]
-        openings = self.seen.setdefault(place, {})
-        openings[opening] = min(excerpt, openings.get(opening, excerpt))
+        ends = self.seen.setdefault(place, {})
+        for name, excerpt in ends_of(chosen_text):
+            ends[name] = min(excerpt, ends.get(name, excerpt))
         if len(self.seen) > 2 * self.most:
             self.seen = {place: self.seen[place] for place in self.lowest()}
             self.limit = max(self.seen)
@@ -71,11 +71,20 @@ class ChosenCount:
     def told(self) -> tuple[RepeatedText, ...]:
         """The suspicious texts, the most often chosen first."""
         places = self.lowest()
-        counts = Counter(opening for place in places for opening in self.seen[place])
-        excerpts = {opening: excerpt for place in places for opening, excerpt in self.seen[place].items()}
-        repeated = [
-            RepeatedText(excerpts[opening], prompts, len(places))
-            for opening, prompts in counts.items()
-            if prompts >= max(FEWEST, len(places) * (SHORT_OFTEN if len(opening) < SHORT else OFTEN))
-        ]
-        return tuple(sorted(repeated, key=lambda text: (-text.prompts, text.excerpt)))
+        counts = Counter(end for place in places for end in self.seen[place])
+        excerpts = {end: excerpt for place in places for end, excerpt in self.seen[place].items()}
+        repeated = {
+            excerpts[end]: RepeatedText(excerpts[end], prompts, len(places))
+            for end, prompts in sorted(counts.items(), key=lambda item: item[1])  # of two ends, the one more often
+            if prompts >= max(FEWEST, len(places) * (SHORT_OFTEN if len(end) < SHORT else OFTEN))
+        }
+        return tuple(sorted(repeated.values(), key=lambda text: (-text.prompts, text.excerpt)))
+
+
+def ends_of(text: str) -> Iterator[tuple[str, str]]:
+    """How a text begins and, where it is longer than that, how it ends; each with an excerpt as it was written."""
+    start = " ".join(text.strip()[: 5 * OPENING].split())
+    yield start.casefold()[:OPENING], start[:EXCERPT]
+    if len(start) > OPENING:
+        end = " ".join(text.strip()[-5 * OPENING :].split())
+        yield f"… {end.casefold()[-OPENING:]}", end[-OPENING:][:EXCERPT]

@@ -110,23 +110,25 @@ class CanariesTold:
 
     null: Tally
     injected: Tally
+    judge: str = ""  # its name, where there are several
 
     @property
     def warning(self) -> str | None:
         """Why this judge cannot be trusted, and what to do; None where nothing speaks against it."""
         null, injected = self.null.share or 0.0, self.injected.share or 0.0
+        who, where = (f"judge {self.judge!r}", "in its place") if self.judge else ("judge model", "under [judge]")
         faults = []
         if injected > TOO_OFTEN and injected > null + WORDS_WORK:
             faults.append(
-                f"The judge model obeys what it should judge: it prefers an empty text that tells it to in "
+                f"The {who} obeys what it should judge: it prefers an empty text that tells it to in "
                 f"{injected:.0%} of {self.injected.heard} verdicts. Whoever writes the completions can buy its "
-                "verdicts. Use another model under [judge], and drop rows that are flagged as instructing the judge."
+                f"verdicts. Use another model {where}, and drop rows that are flagged as instructing the judge."
             )
         if null > TOO_OFTEN:
             faults.append(
-                f"The judge model prefers a text that says nothing of the prompt to a real draft in {null:.0%} of "
+                f"The {who} prefers a text that says nothing of the prompt to a real draft in {null:.0%} of "
                 f"{self.null.heard} verdicts. Unless the principles ask for silence or the drafts are worse than "
-                "nothing, it does not read what it judges: use a stronger model under [judge]."
+                f"nothing, it does not read what it judges: use a stronger model {where}."
             )
         return " ".join(faults) or None
 
@@ -147,5 +149,5 @@ class CanaryCount:
         planted = p_a if p_a is None or judgement.a == canary.planted.id else 1 - p_a
         self.tallies[canary.kind] = self.tallies[canary.kind].with_share(planted)
 
-    def told(self) -> CanariesTold:
-        return CanariesTold(self.tallies["null"], self.tallies["injected"])
+    def told(self, judge: str = "") -> CanariesTold:
+        return CanariesTold(self.tallies["null"], self.tallies["injected"], judge)

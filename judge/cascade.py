@@ -12,6 +12,8 @@ from generator.prompts import Prompt
 from judge.judging import Cascade, Judging, judge_couples
 from judge.verdict import Judgement
 
+FEWEST = 10  # settled trials below which the cascade goes on, but unproven
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -39,7 +41,8 @@ class Trust:
     def told(self) -> str:
         found = f"its first judge, where consistent and sure, is right in {self.right} of {self.settled} judgements"
         if self.earned:
-            return f"cascade: {found} of {self.trials} labelled trials"
+            doubt = "; too few to tell anything: give it more trials" if self.settled < FEWEST else ""
+            return f"cascade: {found} of {self.trials} labelled trials{doubt}"
         return f"cascade: OFF: {found}, and {self.least:.0%} are asked for; the other judges judge everything"
 
 

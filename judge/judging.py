@@ -143,7 +143,7 @@ async def ask_judges(made: Candidates, couple: Couple, principle: Principle, jud
     if judging.first:
         cheap = await ask(judging.first.juror)
         if judging.first.settles(cheap):
-            return [cheap]
+            return [replace(cheap, alone=True)]
         unsure = [replace(cheap, heard=False)]
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(ask(juror)) for juror in judging.jurors]

@@ -1,7 +1,7 @@
 """Labels turned into preference pairs, by a named policy. Ties, twins and small margins become drops."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from typing import Literal
@@ -30,7 +30,7 @@ class PreferencePair:
     decided_by: tuple[str, ...]  # ids of the principles that decided, sorted
     orders_agree: bool | None  # whether the judge model said the same in both orders
     label_source: Literal["ai", "human"] = "ai"
-    epsilon: float | None = None  # calibrated chance that the label is wrong; None where no human label tells
+    epsilon: float | None = None  # chance that the label is wrong, as people show it; None where none of theirs tells
     people: int = 0  # who looked at the pair
     ai_p_chosen: float | None = None  # what the judges alone say of ``chosen``, whoever decided
 
@@ -57,12 +57,14 @@ class Contest:
     candidates: tuple[Candidate, ...]
     labels: Mapping[tuple[str, str], Label]  # by the two ids, sorted
     strengths: Mapping[str, float]  # by id, where all were ranked together
+    settled: Collection[tuple[str, str]] = ()  # the couples whose own label holds whatever the strengths say
 
     def label(self, one: Candidate, other: Candidate) -> Label | None:
         """The couple's label; where all were ranked together its chance follows from their strengths."""
-        direct = self.labels.get((min(one.id, other.id), max(one.id, other.id)))
-        if one.id in self.strengths and other.id in self.strengths:
-            return self.ranked(min(one.id, other.id), max(one.id, other.id), direct)
+        a, b = min(one.id, other.id), max(one.id, other.id)
+        direct = self.labels.get((a, b))
+        if a in self.strengths and b in self.strengths and (a, b) not in self.settled:
+            return self.ranked(a, b, direct)
         return direct
 
     def ranked(self, a: str, b: str, direct: Label | None) -> Label:
@@ -134,6 +136,8 @@ def build_pairs(
     policy: PairPolicy,
     min_margin: float,
     standings: Sequence[Standing] = (),
+    *,
+    settled: Collection[tuple[str, str]] = (),
 ) -> Pairs:
     """The preference pairs of one prompt under ``policy``, and a drop for each couple that gives none.
 
@@ -141,9 +145,12 @@ def build_pairs(
     * ``adjacent``: neighbours in the ranking by mean preference.
     * ``best-vs-worst``: the two ends of that ranking.
     * ``revision-vs-draft``: each revision with what it revised; either may be chosen.
+
+    Args:
+        settled: couples ``(a, b)``, ``a < b``, that people decided: their own label holds whatever ``standings`` say.
     """
     strengths = {standing.candidate: standing.strength for standing in standings}
-    contest = Contest(made.candidates, {(label.a, label.b): label for label in labels}, strengths)
+    contest = Contest(made.candidates, {(label.a, label.b): label for label in labels}, strengths, settled)
     couples = list(couples_of(contest, policy))
     if not couples:
         chooses = policy == "best-vs-worst" and len(made.candidates) > 1

@@ -47,7 +47,7 @@ async def ask_one_order(request: ChatRequest, juror: Juror, asking: Asking) -> O
         return read_verdict(rationale, asking.labels)  # no verdict, for the rationale's own reason
     verdict = await ask_label(after_reasoning(request, argued, asking), juror.model, asking)
     if isinstance(verdict, NoVerdict):
-        return verdict
+        return replace(verdict, rationale=rationale.key)
     return replace(clamped(verdict, asking.clamp), rationale=rationale.key)
 
 

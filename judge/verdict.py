@@ -38,6 +38,12 @@ class Verdict:
         return None if self.p_first == 0.5 else 1 if self.p_first > 0.5 else 2
 
     @property
+    def slot_preferred(self) -> Literal[0, 1, 2]:
+        """The slot that the likeliest outcome prefers; 0 for a tie and for both bad."""
+        preference = self.preference
+        return 1 if preference == "first" else 2 if preference == "second" else 0
+
+    @property
     def preference(self) -> Preference:
         """The likeliest of the four outcomes; a slot only where it beats the other, a tie before both bad."""
         halves = (self.tie + self.both_bad) / 2
@@ -57,6 +63,7 @@ class NoVerdict:
     call: str
     detail: str = ""
     failure: FailureReason | None = None  # of the call, where it failed
+    rationale: str = ""  # the key of the call that reasoned first, where one did
 
 
 OneVerdict: TypeAlias = Verdict | NoVerdict
@@ -84,6 +91,7 @@ class Judgement:
     judge: str = ""  # the model's name; empty for a check
     weight: float = 1.0  # of this judge among several
     heard: bool = True  # whether the label listens: a cascade's first judge that was unsure is only recorded
+    alone: bool = False  # whether a cascade's first judge settled it, so that no other was asked
 
     def place(self) -> tuple[str, str, str, str]:
         """Where it stands among a prompt's judgements, whenever it came."""
@@ -91,13 +99,18 @@ class Judgement:
 
     @property
     def p_a(self) -> float | None:
-        """The chance that ``a`` follows the principle better, orders averaged; None without both verdicts."""
+        """The chance that ``a`` follows the principle better, orders averaged; None without both verdicts.
+
+        One half where every order calls it a tie or both bad, whichever way the rest of its chances leans.
+        """
         if not isinstance(self.forward, Verdict):
             return None
         if self.backward is None:
             return self.forward.p_first
         if not isinstance(self.backward, Verdict):
             return None
+        if self.forward.slot_preferred == self.backward.slot_preferred == 0:
+            return 0.5
         return from_half((self.forward.p_first - self.backward.p_first) / 2)
 
     @property
@@ -105,8 +118,7 @@ class Judgement:
         """Whether both orders prefer the same candidate; None where only one order says anything."""
         if not isinstance(self.forward, Verdict) or not isinstance(self.backward, Verdict):
             return None
-        first, second = self.forward.slot, self.backward.slot
-        return (first, second) in {(1, 2), (2, 1), (None, None)}
+        return (self.forward.slot_preferred, self.backward.slot_preferred) in {(1, 2), (2, 1), (0, 0)}
 
     @property
     def both_bad(self) -> bool:

@@ -7,6 +7,7 @@ from pydantic import Field, TypeAdapter
 
 from constitution.checks import STRICT
 from generator.sampling import Sampling
+from judge.families import same_family
 from judge.grades import Scale
 from judge.judging import Mode, Tournament
 from judge.pairs import PairPolicy
@@ -16,8 +17,8 @@ Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Temperature = Annotated[float, Field(ge=0, le=5)]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Seconds = Annotated[float, Field(gt=0)]
-Weight = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Backend = Literal["openai", "anthropic", "vllm", "transformers", "llamacpp", "scripted"]
 
 
@@ -225,6 +226,15 @@ class RunConfig:
                 **said,
             }
         return replace(self.policy, **said)
+
+    @property
+    def kin(self) -> dict[str, str]:
+        """The judges that are of the policy's family, by role; what is scripted has none."""
+        judges = {role: one for role, one in self.endpoints.items() if role not in ("policy", "critic")}
+        if self.policy.backend == "scripted":
+            return {}
+        found = {r: same_family(one.model, self.policy.model) for r, one in judges.items() if one.backend != "scripted"}
+        return {role: family for role, family in found.items() if family}
 
     @property
     def endpoints(self) -> dict[str, Endpoint]:

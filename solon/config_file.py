@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 from constitution.errors import InputError
 from constitution.tables import line_of, read_table
-from judge.families import same_family
 from solon.config import CONFIG, Endpoint, RunConfig
 
 Fault = tuple[str, str, str]  # the key that is at fault, the fact, the remedy
@@ -73,7 +72,7 @@ def judging_faults(config: RunConfig) -> Iterator[Fault]:
             f"'cascade.sure' is {cascade.sure}, and after reasoning no verdict is surer than judge.clamp, {judge.clamp}"
         )
         yield "cascade.sure", fact, "lower it, or raise judge.clamp"
-    judges = [(role, endpoint.model) for role, endpoint in config.endpoints.items() if role.startswith("panel")]
+    judges = [(role, one.model) for role, one in config.endpoints.items() if role not in ("policy", "critic", "judge")]
     for number, (role, model) in enumerate(judges):
         if model in {judge.model, *(other for _, other in judges[:number])}:
             yield f"{role}.model", f"{model!r} judges already", "name another model, or give the one more weight"
@@ -100,12 +99,9 @@ def idle_keys(config: RunConfig) -> Iterator[Fault]:
 
 
 def kin_faults(config: RunConfig) -> Iterator[Fault]:
-    for role, endpoint in config.endpoints.items():
-        if role in ("policy", "critic") or "scripted" in (endpoint.backend, config.policy.backend):
-            continue
-        if family := same_family(endpoint.model, config.policy.model):
-            fact = f"[{role}] and [policy] are of one family ({family}), and a judge favours its own family"
-            yield f"{role}.model", fact, "take another judge, or set judge.allow_same_family = true"
+    for role, family in config.kin.items():
+        fact = f"[{role}] and [policy] are of one family ({family}), and a judge favours its own family"
+        yield f"{role}.model", fact, "take another judge, or set judge.allow_same_family = true"
 
 
 def toml_path(key: str) -> tuple[str | int, ...]:

@@ -67,13 +67,19 @@ def estimate(config: RunConfig, constitution: Constitution, prompts: Sequence[Pr
     loads = {"policy": policy, "critic": Load(chains, chains * (shown + written), chains * critic.max_tokens)}
     asked = min(judged, 1) if config.judge.principles == "one" else judged
     verdicts = asked * sum(verdicts_of(config, prompt) for prompt in prompts)
-    planted = 2 * sum(planted_in(prompt.id, config.seed, config.judge.canaries) for prompt in prompts if judged)
+    planted = sum(canary_calls(config, prompt) for prompt in prompts if judged)
     solved = solved_tokens([p for p in constitution.principles if not p.check], config.judge.few_shot)
     for role, endpoint in config.endpoints.items():
         if role not in loads:
             more = planted + (2 * asked * trials if role == "cascade" else 0)
             loads[role] = judge_load(config, endpoint, verdicts + more, shown + 2 * written + solved)
     return Estimate(len(prompts), len(constitution.principles), len(constitution.principles) - judged, loads)
+
+
+def canary_calls(config: RunConfig, prompt: Prompt) -> int:
+    """What the canaries beside a draft of the prompt cost one judge: both orders of each, or a grade of every text."""
+    planted = planted_in(prompt.id, config.seed, config.judge.canaries)
+    return planted + bool(planted) if config.judge.mode == "pointwise" else 2 * planted
 
 
 def solved_tokens(judged: Sequence[Principle], few_shot: int) -> int:
@@ -89,9 +95,10 @@ def judge_load(config: RunConfig, endpoint: Endpoint, verdicts: int, read: int) 
     bare = GRADE_TOKENS if judge.mode == "pointwise" else VERDICT_TOKENS
     said = bare if endpoint.backend in GIVE_LOGPROBS else judge.verdict_tokens
     reasons = judge.rationale_tokens if judge.reason_first else 0
-    calls = 2 if reasons else 1
+    again = endpoint.backend not in GIVE_LOGPROBS  # in words, where the label alone was not to be had
+    calls = 1 + bool(reasons) + again
     prompt_tokens = verdicts * (calls * (read + LAYOUT_TOKENS) + reasons)
-    return Load(calls * verdicts, prompt_tokens, verdicts * (said + reasons))
+    return Load(calls * verdicts, prompt_tokens, verdicts * (said + again * bare + reasons))
 
 
 def verdicts_of(config: RunConfig, prompt: Prompt) -> int:

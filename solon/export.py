@@ -1,8 +1,9 @@
 """A run's pairs written for a trainer: train and test tables, the principles used, and a lock over all of it."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from judge.families import same_family
 from judge.pairs import PreferencePair
 from judge.verdict import Judgement
 from solon.config import RunConfig
-from solon.folder import RunFolder
+from solon.folder import RunFolder, make_folder
 from solon.pipeline import Row
 from trainer.rows import Origin, TrainingRow, columns, is_test, training_row
 
@@ -27,15 +28,32 @@ class Exported:
     train: int  # rows
     test: int
     folder: str
+    pairs: int  # in both tables
+    drops: Mapping[str, int]  # why couples gave no pair, the commonest reason first
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """Agreement with people that is promised of the pairs which no person looked at."""
+
+    agreement: float  # in (0, 1)
+    threshold: float  # of the anchored chance that people prefer what a pair chose; pairs below it are dropped
+    delta: float  # chance that the promise is broken
 
 
 def export_trl(
-    folder: RunFolder, rows: Iterable[Row], out: Path, recipe: str, *, labels: Path | None = None
+    folder: RunFolder,
+    rows: Iterable[Row],
+    out: Path,
+    recipe: str,
+    *,
+    labels: Path | None = None,
+    promised: Promised | None = None,
 ) -> Exported:
     """Writes the pairs of ``rows`` in TRL's explicit conversational form, split by prompt.
 
     ``recipe`` names what the rows were made of, and ``labels`` the file of people's labels that are in them, if any,
-    for the lock.
+    and ``promised`` what these let us promise, for the lock.
 
     The same rows and settings give the same bytes; ``lock.json`` names them by their hashes.
 
@@ -46,13 +64,15 @@ def export_trl(
     config = folder.config
     kin = any(same_family(model, config.policy.model) for model in judges_of(config))
     sides: tuple[list[TrainingRow], list[TrainingRow]] = ([], [])
+    drops: Counter[str] = Counter()
     for row in rows:
+        drops.update(drop.reason for drop in row.unpaired)
         held_out = is_test(row.made.prompt.id, config.seed, config.export.test_share)
         sides[held_out].extend(training_row(pair, origin_of(row, pair, kin)) for pair in row.pairs)
     train, test = sides
     if not train and not test:
         raise InputError(str(folder.path), "has no preference pairs", "see the drops in its report for why")
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     (out / UNDER_WAY).touch()
     (out / LOCK).unlink(missing_ok=True)  # from here to the end a kill leaves what is known to be incomplete
     for name, side in zip(TABLES, sides, strict=True):
@@ -61,10 +81,14 @@ def export_trl(
     principles.write_bytes(folder.principles_file.read_bytes())
     files = {name: file_hash(out / name) for name in (*TABLES, principles.name)}
     lock = lock_of(folder, recipe, files, {"train": len(train), "test": len(test)})
-    lock["labels_sha256"] = file_hash(labels) if labels else None
+    lock |= {"labels_sha256": file_hash(labels) if labels else None, **promise_told(promised)}
     (out / UNDER_WAY).write_text(json.dumps(lock, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     (out / UNDER_WAY).replace(out / LOCK)
-    return Exported(len(train), len(test), str(out))
+    return Exported(len(train), len(test), str(out), len(train) + len(test), dict(drops.most_common()))
+
+
+def promise_told(promised: Promised | None) -> dict[str, float | None]:
+    return asdict(promised) if promised else dict.fromkeys(field.name for field in fields(Promised))
 
 
 def require_own(out: Path) -> None:

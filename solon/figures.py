@@ -36,6 +36,8 @@ class Tally:
     drops: Counter[str] = field(default_factory=Counter)
     no_verdicts: Counter[str] = field(default_factory=Counter)
     flags: Counter[str] = field(default_factory=Counter)  # kinds of manipulation to candidates that show them
+    settled: int = 0  # judgements that a cascade's first judge settled alone
+    passed_on: int = 0  # and that it passed on to the others
     incomplete: int = 0  # rows in which a call failed; the next run tries them again
 
     def add(self, row: Row) -> None:
@@ -46,6 +48,8 @@ class Tally:
         self.drops.update(drop.reason for drop in row.drops)
         self.no_verdicts.update(verdict.reason for verdict in row.no_verdicts)
         self.flags.update(flagged.flag for flagged in row.flags)
+        self.settled += sum(judgement.alone for judgement in row.judgements)
+        self.passed_on += sum(not judgement.heard for judgement in row.judgements)
         self.incomplete += not row.complete
 
 
@@ -77,19 +81,55 @@ class KeptCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """One judge: how much its verdicts hang on the order shown, and how it took what was planted."""
+
+    position: Position
+    canaries: CanariesTold
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(warning for warning in (self.position.warning, self.canaries.warning) if warning)
+
+
+class SeenCount:
+    """What is seen of every judge, by its name."""
+
+    def __init__(self) -> None:
+        self.positions: dict[str, PositionCount] = {}
+        self.canaries: dict[str, CanaryCount] = {}
+
+    def add(self, row: Row) -> None:
+        for judgement in row.judgements:
+            self.positions.setdefault(judgement.judge, PositionCount()).add(judgement)
+        for planted in row.planted:
+            counted = self.canaries.setdefault(planted.judgement.judge, CanaryCount())
+            counted.add(planted.canary, planted.judgement)
+
+    def told(self) -> tuple[Seen, ...]:
+        """By name where there are several, else of the one without its name; checks are no judge."""
+        names = sorted((self.positions.keys() | self.canaries.keys()) - {""})
+        if len(names) < 2:
+            return (self.seen(names[0] if names else "", ""),)
+        return tuple(self.seen(name, name) for name in names)
+
+    def seen(self, name: str, called: str) -> Seen:
+        position, canaries = self.positions.get(name, PositionCount()), self.canaries.get(name, CanaryCount())
+        return Seen(position.told(called), canaries.told(called))
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     tally: Tally
-    position: Position  # how much the judge model's verdicts hang on the order shown
+    judges: tuple[Seen, ...]  # by name
     kept: tuple[Kept, ...]
     example: PreferencePair | None  # a chosen revision where there is one, by the widest margin, then by id
-    canaries: CanariesTold = field(default_factory=lambda: CanaryCount().told())
     repeated: tuple[RepeatedText, ...] = ()  # texts chosen for suspiciously many prompts
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Why the judge's labels are to be doubted, and what to do; none where nothing speaks against them."""
-        found = (self.position.warning, self.canaries.warning, *(text.warning for text in self.repeated[:3]))
-        return tuple(warning for warning in found if warning)
+        return (*(w for judge in self.judges for w in judge.warnings), *(text.warning for text in self.repeated[:3]))
 
 
 class FigureCount:
@@ -97,19 +137,15 @@ class FigureCount:
 
     def __init__(self, constitution: Constitution) -> None:
         self.tally = Tally()
-        self.position = PositionCount()
+        self.seen = SeenCount()
         self.kept = KeptCount(constitution)
-        self.canaries = CanaryCount()
         self.chosen = ChosenCount()
         self.example: PreferencePair | None = None
 
     def add(self, row: Row) -> None:
         self.tally.add(row)
         self.kept.add(row)
-        for judgement in row.judgements:
-            self.position.add(judgement)
-        for planted in row.planted:
-            self.canaries.add(planted.canary, planted.judgement)
+        self.seen.add(row)
         for pair in row.pairs:
             self.chosen.add(row.made.prompt.id, pair.chosen.text)
         self.example = min((*row.pairs, *([self.example] if self.example else [])), key=tellingness, default=None)
@@ -117,10 +153,9 @@ class FigureCount:
     def told(self) -> Figures:
         return Figures(
             self.tally,
-            self.position.told(),
+            self.seen.told(),
             self.kept.shares(),
             self.example,
-            self.canaries.told(),
             self.chosen.told(),
         )
 

@@ -101,6 +101,14 @@ def save_config(folder: RunFolder) -> None:
     write_whole(folder.path / "origin", f"{folder.beside}\n")
 
 
+def make_folder(path: Path) -> None:
+    """Makes it, and what it lies in, unless it is there. Raises InputError where it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(str(path), f"cannot be made a folder ({error.strerror})", "name another one") from None
+
+
 def write_whole(path: Path, text: str) -> None:
     """Writes the file at once: a kill leaves the old one or the new one, never half of it."""
     new = path.with_name(f"{path.name}.new")

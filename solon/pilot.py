@@ -7,7 +7,7 @@ from math import sqrt
 
 from constitution.identity import unit_interval
 from generator.prompts import Prompt
-from judge.verdict import OneVerdict, Verdict
+from judge.verdict import OneVerdict
 from solon.budget import NANO, amount_of
 from solon.journal import Journal
 from solon.pipeline import Row
@@ -69,13 +69,12 @@ def calls_of(row: Row) -> Iterator[str]:
     for judgement in (*row.judgements, *(planted.judgement for planted in row.planted)):
         for verdict in (judgement.forward, judgement.backward):
             yield from (call for call in calls_behind(verdict) if call)
-    yield from (grade.said.call for grade in row.grades)
+    marks = (*row.grades, *(mark for planted in row.planted for mark in planted.marks))
+    yield from (mark.said.call for mark in marks)
 
 
 def calls_behind(verdict: OneVerdict | None) -> tuple[str, ...]:
-    if verdict is None:
-        return ()
-    return (verdict.rationale, verdict.call) if isinstance(verdict, Verdict) else (verdict.call,)
+    return (verdict.rationale, verdict.call) if verdict else ()
 
 
 def scaled(values: Sequence[float], total: int) -> Interval:

@@ -62,7 +62,8 @@ class Row:
     def no_verdicts(self) -> Iterator[NoVerdict]:
         """Every single one, a failed grade once however many comparisons lack it."""
         compared = (j for j in (*self.judgements, *(p.judgement for p in self.planted)) if j.by != "grades")
-        said = [*(v for j in compared for v in (j.forward, j.backward)), *(grade.said for grade in self.grades)]
+        marks = (*self.grades, *(mark for planted in self.planted for mark in planted.marks))
+        said = [*(v for j in compared for v in (j.forward, j.backward)), *(mark.said for mark in marks)]
         yield from (verdict for verdict in said if isinstance(verdict, NoVerdict))
 
     @property

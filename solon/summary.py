@@ -26,7 +26,7 @@ class Summary:
 def summarise(folder: RunFolder, journal: Journal, outcome: Outcome, prices: Mapping[str, Price]) -> Summary:
     """Puts the figures and what the session took together, and writes ``summary.json`` into the run's folder."""
     figures = outcome.figures
-    counts, judge = figures.tally, figures.position
+    counts = figures.tally
     meter, known = outcome.meter, is_cost_known(folder.config, prices)
     data = {
         "run": str(folder.path),
@@ -53,7 +53,9 @@ def summarise(folder: RunFolder, journal: Journal, outcome: Outcome, prices: Map
         "answered_by": answered_by(journal),
         "flags": dict(counts.flags.most_common()),
         "told": outcome.told,
-        "judge": {**asdict(judge), "canaries": asdict(figures.canaries), "warnings": figures.warnings},
+        "cascade": {"settled": counts.settled, "passed_on": counts.passed_on},
+        "judges": [{**asdict(seen.position), "canaries": asdict(seen.canaries)} for seen in figures.judges],
+        "warnings": figures.warnings,
     }
     write_whole(folder.summary, json.dumps(data, indent=2) + "\n")
     return Summary(data, told(data))
@@ -106,7 +108,10 @@ def told(data: dict[str, Any]) -> str:
         f" ({tokens['cached']:,} from a cache), {tokens['completion']:,} written;"
         f" {cost_told(data)}{data['seconds']:.0f} s",
     ]
-    lines += data["judge"]["warnings"]
+    lines += data["warnings"]
+    if any(data["cascade"].values()):
+        settled, passed_on = data["cascade"]["settled"], data["cascade"]["passed_on"]
+        lines.append(f"cascade: the first judge settled {settled} of {settled + passed_on} judgements alone")
     if data["flags"]:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in data["flags"].items())
         lines.append(f"candidates that look like manipulation, flagged in the export: {kinds}")

@@ -36,9 +36,9 @@ class TrainingRow:
     margin: float  # 2·p_chosen - 1
     orders_agree: bool | None
     label_source: Literal["ai", "human"]
-    decided_by: tuple[str, ...]  # ids of the principles that decided
+    decided_by: tuple[str, ...]  # ids of the principles that decided; empty where people did
     verdicts: str  # JSON text: what every principle said of the pair
-    epsilon: float | None  # calibrated chance that the label is wrong; None without human labels to tell
+    epsilon: float | None  # chance that the label is wrong, as people show it; None where none of theirs tells
     ai_p_chosen: float | None  # what the judges alone say of ``chosen``, whoever decided
     people: int  # who looked at the pair
     flags: tuple[str, ...]  # what either completion does to sway a judge

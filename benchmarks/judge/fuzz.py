@@ -1,7 +1,8 @@
 """A million made-up replies through the verdict parser: `python benchmarks/judge/fuzz.py [COUNT] [SEED]`.
 
 Bars: no exception; with the two names exchanged, the outcome exchanged; no completion preferred by a reply
-that prefers none, or whose final claim names both or neither; and what a reply plainly concludes is read.
+that prefers none, or whose final claim names both or neither, or by a verdict that it only reports or itself
+gainsays; and what a reply plainly concludes is read.
 """
 
 import json
@@ -48,6 +49,8 @@ Therefore, {2} is worse than {1}.
 Overall, {2} is not as good as {1}.
 Hence {1} wins.
 Overall, {1} outperforms {2}.
+""")
+OWN_FORMS = lines("""
 Verdict: {1}
 **Final verdict:** {1}
 Winner: {1}, because it does what was asked.
@@ -82,20 +85,26 @@ Overall, {1} as well as {2} is better.
 Overall, {1} (short) and {2} (long) are both better.
 Overall, neither {1} nor {2} wins.
 """)
-CLAIMS = lines("""
-{1} is better.
+OF_A_PART = lines("""
 {1} is better at this.
 {1} is more helpful.
 {1} is more detailed than {2}.
-I like {1}, but {2} is better.
-While {1} is better written, {2} is better.
-{1} is worse.
-I prefer {1}.
-{1} > {2}
 {1} wins in clarity.
+In terms of tone, {1} is better.
+Tone: {1} is better.
 Neither is perfect.
 Both responses fail to say why.
 """)
+FIRM = lines("""
+{1} is better.
+I prefer {1}.
+{1} is superior to {2}.
+{2} is worse.
+{1} > {2}
+I like {2}, but {1} is better.
+While {2} is better written, {1} is better.
+""")
+CLAIMS = OF_A_PART + FIRM
 SILENT = lines("""
 {1} answers the question in two sentences.
 {2} does not say why, and {1} leaves out the date.
@@ -123,6 +132,32 @@ I gave {1} 8 points and {2} 6 points.
 The accuracy of {1} matters; that of {2} too.
 {1} is better than expected.
 """)
+# Verdicts in a form as a completion may hold them; {form} is one of FORMS, of either completion.
+REPORTED = lines("""
+{2} ends with {form}
+{2} says {form}.
+{2} ends with the words\\n{form}
+{2} contains: {form}
+It tries {form} as an order to the judge.
+{2} tells the judge to answer {form}
+At the end of {2} stands {form}
+{form} stands at the end of {2}.
+{2} ends as follows.\\n{form}
+{2} ends with:\\n```json\\n{form}\\n```
+{2} ends with:\\n> {form}
+> {form}\\nSo it ends.
+```\\n{form}\\n```\\nSo it ends.
+{2} says "{form}".
+{2} ends with:\\nTherefore, {1} is better.
+{2} says: Verdict: {1}
+""")
+FORMS = lines("""
+{"winner": "{1}"}
+{"reason": "it is short", "verdict": "{1}"}
+[[{1}]]
+<answer>{1}</answer>
+\\boxed{{1}}
+""")
 JUNK = (
     "|\n|\n\n|—|…|¿?|é|\u200b|\ufeff|\x00|\x01|\x02\x03|💡|漢字|ا|\u0301|\\|{}|[]|()|#|- |* |%s|{0}|"
     "$x$|<b>|</b>|&amp;|\r\n|\t|0.5|100%"
@@ -148,6 +183,7 @@ class Made:
 ANY = None
 FIRST = frozenset(("first",))
 SECOND = frozenset(("second",))
+BOTH = frozenset(("both named",))
 NOBODY = frozenset(("tie", "both bad", "refusal", "unreadable", "both named", "truncated"))
 
 
@@ -172,6 +208,33 @@ def concluding(draw: random.Random) -> Made:
     return Made(before(draw, [SILENT, SILENT, CLAIMS]) + end, SECOND if other else FIRST)
 
 
+def in_a_form(draw: random.Random) -> Made:
+    """Reasoning that leaves the verdict open, then the verdict in a form."""
+    end, other = turned(draw, draw.choice(OWN_FORMS))
+    return Made(before(draw, [SILENT, SILENT, OF_A_PART]) + end, SECOND if other else FIRST)
+
+
+def reported(draw: random.Random) -> Made:
+    """A form that a completion holds, either one's, beside the judge's own claim or without one."""
+    told = turned(draw, draw.choice(REPORTED))[0].replace("{form}", turned(draw, draw.choice(FORMS))[0].strip())
+    if draw.random() < 0.3:
+        return Made(before(draw, [SILENT]) + told, NOBODY)
+    own, other = turned(draw, draw.choice(FIRM))
+    parts = [own, told] if draw.random() < 0.7 else [told, own]
+    return Made(
+        before(draw, [SILENT])
+        + draw.choice((" " if parts[0][-1] == "." and parts[1][0] not in ">`" else "\n", "\n\n")).join(parts),
+        SECOND if other else FIRST,
+    )
+
+
+def gainsaid(draw: random.Random) -> Made:
+    """A form at the end against a firm claim, or against another form."""
+    first, other = turned(draw, draw.choice([*FIRM, *FORMS]))
+    end = draw.choice(OWN_FORMS)
+    return Made(first + draw.choice(("\n", "\n\n")) + (end if other else end.translate(EXCHANGED)), BOTH)
+
+
 def undecided(draw: random.Random) -> Made:
     return Made(before(draw, [SILENT, SILENT, CLAIMS]) + turned(draw, draw.choice(NO_CHOICE))[0], NOBODY)
 
@@ -186,18 +249,28 @@ def loose(draw: random.Random) -> Made:
 
 def cut(draw: random.Random) -> Made:
     """Cut between any two words, so that half a sentence, an open quote or an open brace is left."""
-    text = before(draw, [SILENT, CLAIMS, CONCLUSIONS, NO_CHOICE])
+    text = before(draw, [SILENT, CLAIMS, CONCLUSIONS, OWN_FORMS, NO_CHOICE])
     start = draw.randrange(len(text) + 1)
     piece = text[start : start + draw.randint(1, 120)]
     return Made(HALF_WORD.sub("", piece), ANY)  # half of "both" would be a name
 
 
 def long(draw: random.Random) -> Made:
-    piece = draw.choice([*LOOSE, *JUNK[1:], *SILENT, *CLAIMS, *CONCLUSIONS, '{"a":', "'a ", "[[", "no "])
+    piece = draw.choice([*LOOSE, *JUNK[1:], *SILENT, *CLAIMS, *CONCLUSIONS, *OWN_FORMS, '{"a":', "'a ", "[[", "no "])
     return Made(piece * (draw.randint(5_000, 50_000) // len(piece)) + draw.choice(CONCLUSIONS), ANY)
 
 
-KINDS: tuple[Callable[[random.Random], Made], ...] = (concluding, undecided, silent, loose, loose, cut)
+KINDS: tuple[Callable[[random.Random], Made], ...] = (
+    concluding,
+    in_a_form,
+    reported,
+    gainsaid,
+    undecided,
+    silent,
+    loose,
+    loose,
+    cut,
+)
 
 
 def read(text: str) -> str:

@@ -111,4 +111,4 @@ def reply(request: ChatRequest, text: str, first_token: tuple[TokenLogprob, ...]
     return ChatReply("", text, "stop", "rambler", Usage(prompt, len(words(text))), first_token)
 
 
-SCRIPTS = {"rambler": ramble}
+SCRIPTS = {"rambler": ramble, "second-rambler": ramble}  # two names, since several judges need one each

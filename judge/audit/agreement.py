@@ -18,6 +18,7 @@ MIRRORED = np.array([TIE, 2, 1])  # the three choices after the completions were
 MIRRORED_CELLS = (CHOICES * MIRRORED[:, None] + MIRRORED).ravel()
 FEWEST_SHARED = 20  # items below which nothing is said about two annotators
 MOST_PAIRS = 100  # pairs of annotators that are listed
+ROUNDING = 1e-9  # what resamples of the same value may differ by
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,24 @@ def cohen_kappa(one: Ints, other: Ints, seed: int) -> Estimate | None:
 
 def kappa_interval(table: Ints, seed: int) -> Estimate | None:
     """Cohen's kappa of a confusion table laid flat, (9,): of it or of its mirror image, which have the same."""
-    return resampled(kappa_of, min(table, table[MIRRORED_CELLS], key=lambda cells: tuple(cells.tolist())), seed)
+    found = resampled(kappa_of, min(table, table[MIRRORED_CELLS], key=lambda cells: tuple(cells.tolist())), seed)
+    n, square = max(int(table.sum()), 1), table.reshape(CHOICES, CHOICES)
+    expected = 1 - float(square.sum(axis=0) @ square.sum(axis=1)) / n**2
+    return never_certain(found, float(np.trace(square)) / n, expected)
+
+
+def never_certain(found: Estimate | None, agreement: float, expected: float) -> Estimate | None:
+    """One less observed over ``expected`` disagreement, where all resamples say the same, as when all choices agree.
+
+    Its bounds are then those that Wilson's of the share of agreement come to, the choices occurring as they do.
+    """
+    if found is None or found.high - found.low > ROUNDING:
+        return found
+    share = proportion(agreement * found.n, found.n)
+    if share is None:
+        return found
+    low, high = (1 - (1 - bound) / expected for bound in (share.low, share.high))
+    return Estimate(found.value, min(found.value, max(-1.0, low)), max(found.value, min(1.0, high)), found.n)
 
 
 def kappa_of(table: Ints) -> float | None:
@@ -105,21 +123,31 @@ def krippendorff_alpha(answers: Ints, seed: int) -> Estimate | None:
 
 
 def alpha_interval(found: Patterns, seed: int) -> Estimate | None:
-    return resampled(alpha_statistic(found.kinds), found.counts, seed)
+    answers = found.counts @ found.kinds
+    total = int(answers.sum())
+    expected = (total**2 - int(answers @ answers)) / max(total * (total - 1), 1)
+    agreement = 1 - float(found.counts @ disagreement(found.kinds)) / max(total, 1)
+    return never_certain(resampled(alpha_statistic(found.kinds), found.counts, seed), agreement, expected)
 
 
 def alpha_statistic(kinds: Ints) -> Callable[[Ints], float | None]:
     """Alpha as a function of how many items are of each kind: one less observed over expected disagreement."""
-    raters = kinds.sum(axis=1)
-    disagreement = (raters**2 - (kinds**2).sum(axis=1)) / (raters - 1)
+    differing = disagreement(kinds)
 
     def alpha(counts: Ints) -> float | None:
         totals = counts @ kinds
         answers = int(totals.sum())
         expected = (answers**2 - int(totals @ totals)) / (answers - 1)
-        return None if expected == 0 else 1 - float(counts @ disagreement) / expected
+        return None if expected == 0 else 1 - float(counts @ differing) / expected
 
     return alpha
+
+
+def disagreement(kinds: Ints) -> Floats:
+    """Of each answer to an item the share of the others' that differ from it, summed over its answers, (patterns,)."""
+    raters = kinds.sum(axis=1)
+    differing: Floats = (raters**2 - (kinds**2).sum(axis=1)) / (raters - 1)
+    return differing
 
 
 def patterns(per_item: Ints) -> Patterns:

@@ -7,14 +7,12 @@ is kept, with its own sureness fitted. No majority vote is in it: on adversarial
 a coin, and then a majority is too.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Literal, TypeAlias, cast, get_args
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 from scipy.special import expit, logit
 
-from constitution.errors import InputError
 from judge.audit.blend import SCALES, Fits, Ground, fit_all, ground, signed
 from judge.audit.reliability import STEPS, outcomes
 from judge.audit.table import NONE, Averaged, Floats, Ints
@@ -111,34 +109,3 @@ def _turned(verdicts: Floats, target: Floats) -> tuple[Floats, Floats]:
 def _of(single: Fits, judge: int, judges: int) -> Floats:
     """One judge's weights, its scales averaged."""
     return Fits(single.weights[judge::judges], single.losses[judge::judges]).average
-
-
-def to_json(anchor: Anchor) -> dict[str, object]:
-    return asdict(anchor)
-
-
-def from_json(written: Mapping[str, object], place: str) -> Anchor:
-    """What `to_json` wrote; ``place`` names where it was read. Raises InputError for anything else."""
-    try:
-        return _read(written)
-    except (KeyError, TypeError, ValueError):
-        raise InputError(place, "this is not an anchor", "write it again with solon audit") from None
-
-
-def _read(written: Mapping[str, object]) -> Anchor:
-    if set(written) != {field.name for field in fields(Anchor)}:
-        raise ValueError(written)
-    kind, judges, weights, single, labels = (
-        written[name] for name in ("kind", "judges", "weights", "single", "labels")
-    )
-    figures = [float(str(written[name])) for name in ("combined_loss", "single_loss", "belief_single")]
-    if not isinstance(judges, list | tuple) or not isinstance(weights, list | tuple) or not isinstance(labels, int):
-        raise TypeError(written)
-    numbers = [float(number) for number in (*weights, *figures)]
-    if kind not in get_args(Kind) or len(judges) != len(weights) or single not in judges or labels < 1:
-        raise ValueError(written)
-    if not np.isfinite(numbers).all() or not 0 <= numbers[-1] <= 1:
-        raise ValueError(written)
-    names = tuple(str(judge) for judge in judges)
-    together, alone, belief = numbers[-3:]
-    return Anchor(cast(Kind, kind), names, tuple(numbers[:-3]), str(single), together, alone, belief, labels)

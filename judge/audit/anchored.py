@@ -61,8 +61,9 @@ def evaluate_anchor(averaged: Averaged, human: Ints, n: int, *, splits: int, see
 def _measured(anchor: Anchor, verdicts: Floats, target: Floats, coin: Floats) -> tuple[float, float, float, float]:
     """Accuracy, ECE, the ECE of outcomes drawn by the chances themselves, coverage."""
     p = chances(verdicts, np.array(anchor.weights))
-    by_chance = (coin < p).astype(np.float64)
-    return float(_agreement(p - 0.5, target).mean()), _ece(p, target), _ece(p, by_chance), float((p != 0.5).mean())
+    sure = 0.5 + np.abs(p - 0.5)  # the coin falls on what is preferred, not on completion 1: so it may be either
+    by_chance = _ece(sure, (coin < sure).astype(np.float64))
+    return float(_agreement(p - 0.5, target).mean()), _ece(p, target), by_chance, float((p != 0.5).mean())
 
 
 def _agreement(leaning: Floats, target: Floats) -> Floats:

@@ -16,7 +16,7 @@ from judge.audit.plain import plain
 from judge.audit.powered import Powered, powered
 from judge.audit.reliability import deviation
 from judge.audit.selective import Promise, Selection, select
-from judge.audit.table import NONE, Averaged, Ints, Labels, Material, average, choices, human_choice
+from judge.audit.table import NONE, Averaged, Ints, Labels, Material, average, choices, human_choice, unevenly_drawn
 
 FEWEST_IN_STRATUM = 2  # items below which a stratum has no figures of its own
 MOST_STRATA = 100  # that have figures of their own: the largest ones
@@ -24,6 +24,10 @@ MOST_ANCHORED = 200  # labels to anchor on where nobody said how many
 FEWEST_ANNOTATORS = 3  # for the alternative annotator test
 MOST_ANNOTATORS = 200  # above it they are a crowd, of whom nobody labelled enough
 FEWEST_TO_SELECT = 20  # labels below which nothing can be promised
+UNEVEN = (
+    "the labels were drawn unevenly: only ppi is corrected for it; every other figure is of the items that happen to "
+    "be labelled, and no threshold is promised"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ def audit(material: Material, settings: Settings) -> Audit:
         strata_of(material, averaged, seed),
         anchored,
         anchor_of(averaged, material.verdicts.judges, human),
-        selection_of(averaged, material.verdicts.judges, human, settings),
+        None if unevenly_drawn(material) else selection_of(averaged, material.verdicts.judges, human, settings),
         powered(material, averaged, settings.anchor, settings.splits, seed),
         alternatives(material, averaged),
         settings,
@@ -157,19 +161,22 @@ def told(audit: Audit) -> dict[str, Any]:
     """The audit as one JSON object; figures of all judges together stand at the top."""
     material, whole = audit.material, audit.whole
     figures: dict[str, Any] = plain(whole)
+    uneven = unevenly_drawn(material)
     return {
         "items": whole.items,
         "labelled": whole.labelled,
         "judges": list(material.verdicts.judges),
         "annotators": whole.people.annotators,
         "notes": notes_of(material),
-        "best_judge": best_judge(whole),
+        "drawn_unevenly": uneven,
+        "best_judge": best_corrected(audit.powered) if uneven and audit.powered else best_judge(whole),
         "no_verdicts": dict(material.verdicts.no_verdicts),
         **{key.replace("answered", "coverage"): value for key, value in figures["together"].items()},
         "anchored": anchored_told(audit),
         "selective": plain(audit.selection),
         "ppi": audit.powered.told() if audit.powered else None,
         "budget": plain(audit.powered.budget) if audit.powered else [],
+        "needed": audit.powered.needed() if audit.powered else None,
         "people": figures["people"],
         **{key: value for key, value in figures.items() if "longer" in key},
         "alternative": alternatives_told(audit),
@@ -201,6 +208,8 @@ def notes_of(material: Material) -> list[str]:
     notes, strata = list(material.verdicts.notes), len(material.strata)
     if strata > MOST_STRATA:
         notes.append(f"of {strata} strata only the {MOST_STRATA} largest have figures of their own")
+    if unevenly_drawn(material):
+        notes.append(UNEVEN)
     return notes
 
 
@@ -208,3 +217,8 @@ def best_judge(whole: Part) -> str | None:
     """The judge whose single verdicts agree with people most; of equals the first by name."""
     found = {name: judge.accuracy.value for name, judge in whole.judges.items() if judge.accuracy}
     return min(found, key=lambda name: (-found[name], name)) if found else None
+
+
+def best_corrected(found: Powered) -> str | None:
+    """The judge whose order-averaged verdicts agree with people most, corrected for an uneven draw."""
+    return min(found.accuracy, key=lambda name: (-found.accuracy[name].estimate, name), default=None)

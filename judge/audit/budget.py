@@ -37,7 +37,7 @@ class Proposal:
 
     Attributes:
         next: (items,) the chance to draw each item with now; 0 for those that have a label.
-        probabilities: (items,) the chance of each item to have been labelled before or now: what
+        probabilities: (items,) the chance of each item to be drawn in any round so far, this one included: what
             ``estimate_mean`` takes once the new labels are there.
         variance_ratio: the estimate's expected variance by uneven chances over that by even ones.
         pays: whether that ratio is surely below 1; if not, the chances are even.
@@ -72,29 +72,43 @@ def widths(pilot: PpiEstimate, counts: Iterable[int], *, beyond: bool = False) -
 
 
 def propose(
-    labels: Floats, labelled: Ints, predictions: Floats, known: Bools, *, more: int, seed: int = 0
-) -> Proposal | None:
+    labels: Floats,
+    labelled: Ints,
+    predictions: Floats,
+    known: Bools,
+    *,
+    more: int,
+    before: Floats | None = None,
+    seed: int = 0,
+) -> Proposal:
     """Chances for about ``more`` further labels: greater where the predictions leave open what people say.
 
-    Items are to be drawn independently. Whether uneven chances pay is judged on the labelled items, by
-    predictions fitted without them. None with fewer than two labels.
+    Items are to be drawn independently, and of the earlier rounds. Whether uneven chances pay is judged on the
+    labelled items, by predictions fitted without them. With fewer than two labels the chances are even.
 
     Args:
-        labels: (n,) shares of 0 to 1 of the items ``labelled``, which were drawn all alike.
+        labels: (n,) shares of 0 to 1 of the items ``labelled``.
+        before: (items,) the chance of each item to be drawn in the rounds before; None where it was the same for all.
     """
     items, n = len(predictions), len(labels)
-    if n < 2:
-        return None
-    share, apart = expected_labels(labels, labelled, predictions, known, seed)
-    share[labelled] = apart
+    chance = np.full(items, n / items) if before is None else before
     fresh = np.ones(items, dtype=np.bool_)
     fresh[labelled] = False
     even = min(1.0, more / max(items - n, 1))
-    uneven = _uneven(share, fresh, even)
-    before = n / items
-    ratio, pays = _compare(labels - apart, before + (1 - before) * uneven[labelled], before + (1 - before) * even)
-    now = uneven if pays else np.full(items, even)
-    return Proposal(np.where(fresh, now, 0.0), before + (1 - before) * now, ratio, pays)
+    now, ratio, pays = np.full(items, even), 1.0, False
+    if n >= 2:
+        share, apart = expected_labels(labels, labelled, predictions, known, seed)
+        share[labelled] = apart
+        uneven, had = _uneven(share, fresh, even), chance[labelled]
+        ratio, pays = _compare(labels - apart, had, _either(had, uneven[labelled]), _either(had, now[labelled]))
+        now = uneven if pays else now
+    return Proposal(np.where(fresh, now, 0.0), _either(chance, now), ratio, pays)
+
+
+def _either(before: Floats, now: Floats) -> Floats:
+    """The chance to be drawn before or now."""
+    chance: Floats = before + (1 - before) * now
+    return chance
 
 
 def _uneven(share: Floats, fresh: Bools, even: float) -> Floats:
@@ -107,9 +121,13 @@ def _uneven(share: Floats, fresh: Bools, even: float) -> Floats:
     return chance
 
 
-def _compare(off: Floats, uneven: Floats, even: float) -> tuple[float, bool]:
-    """The ratio of the variances by uneven and by even chances, and whether it is surely below 1."""
-    squares = (off - off.mean()) ** 2
+def _compare(off: Floats, before: Floats, uneven: Floats, even: Floats) -> tuple[float, bool]:
+    """The ratio of the variances by uneven and by even chances, and whether it is surely below 1.
+
+    Args:
+        before: (n,) the chances that the n items were drawn with: each stands for so many the more, the smaller it is.
+    """
+    squares = (off - np.average(off, weights=1 / before)) ** 2 / before
     saved = (1 / even - 1 / uneven) * squares
     cost = float(((1 / even - 1) * squares).sum())
     sure = float(saved.mean()) > SURE * float(saved.std(ddof=1)) / sqrt(len(off))

@@ -6,26 +6,29 @@ keeps the side. A chance of exactly one half stays. No map turns a preference ro
 than half of the time is taken down to one half, since a handful of labels cannot tell bad luck from a judge to be
 believed in reverse. For the same reason no map makes a surer verdict less sure than a less sure one.
 
-``p`` and ``y`` are as in ``judge.audit.reliability``.
+``p``, ``y`` and ``items`` are as in ``judge.audit.reliability``. An item's rows stand or fall together: they are held
+out at once, and all rows weigh as much as there are items, so that copies of a judge teach no more than it does.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import exp
 from typing import TypeAlias
 
 import numpy as np
-from scipy.optimize import isotonic_regression, minimize, minimize_scalar
+from scipy.optimize import brentq, isotonic_regression
 from scipy.special import expit, log_expit
 
-from constitution.errors import InputError
-from judge.audit.reliability import SMALLEST, Reliability, deviation, reliability, rightness
+from judge.audit.reliability import SMALLEST, Reliability, deviation, numbered, reliability, rightness
 from judge.audit.table import Floats, Ints
 
 FEWEST = 10  # labels on items where the judge prefers a side, below which its chances are left as they are
 FOLDS = 5
 REPEATS = 3
 PER_UNIT = 64  # levels of evidence in a unit of log-odds: maps are fitted to counts by level
+LOG_SCALES = (-7.0, 4.0)  # between which the logarithm of a scale lies
+STEPS = 50  # of Newton's at most; five or six are usual
+ENOUGH = 1e-8  # change of a line at which it is found
 WIDTH = 2.0  # the priors' standard deviation: of the logarithm of a scale, of a slope about 1, of a shift
 
 
@@ -117,78 +120,48 @@ class _Levels:
     """Labels counted by evidence, rising; items on which the judge prefers no side are left out."""
 
     evidence: Floats
-    n: Floats
+    n: Floats  # labels, each row counting as its part of an item
     right: Floats  # how many of them people bear out, a tie counting one half
 
 
-def to_json(map_: Map) -> dict[str, object]:
-    return {"kind": NAMES[type(map_)], **asdict(map_)}
-
-
-def from_json(written: Mapping[str, object], place: str) -> Map:
-    """What `to_json` wrote; ``place`` names where it was read. Raises InputError for anything else."""
-    try:
-        return _read(written)
-    except (KeyError, TypeError, ValueError):
-        raise InputError(place, f"not a calibration map ({dict(written)!r})", "fit the map again") from None
-
-
-def fit_calibrator(p: Floats, y: Floats, seed: int) -> Fitted:
+def fit_calibrator(p: Floats, y: Floats, seed: int, items: Ints | None = None) -> Fitted:
     """The map for these chances and outcomes, which are equally long.
 
-    Below `FEWEST` labels the identity. Else each kind is scored on labels held out, in `FOLDS` folds drawn
+    Below `FEWEST` labelled items the identity. Else each kind is scored on labels held out, in `FOLDS` folds drawn
     `REPEATS` times, and the best is fitted to all; among equals the plainest. Outcomes are scored smoothed (see
     `_smoothed`): where all of few labels bear the judge out, the plain score would choose whatever is surest.
     """
-    evidence, right = _preferring(p, y)
-    if len(evidence) < FEWEST:
+    preferring = deviation(p) != 0
+    evidence, right = _evidence(deviation(p))[preferring], rightness(p, y)[preferring]
+    item, n = numbered(preferring.sum().item(), None if items is None else items[preferring])
+    if n < FEWEST:
         return Fitted(Identity(), "identity", {})
+    weight = n / len(item)
     rng = np.random.default_rng(seed)
     total = dict.fromkeys(NAMES.values(), 0.0)
     for _ in range(REPEATS):
-        fold = rng.permutation(len(evidence)) % FOLDS
+        fold = (rng.permutation(n) % FOLDS)[item]
         for k in range(FOLDS):
-            rest, held = (_levels(evidence[part], right[part]) for part in (fold != k, fold == k))
+            rest, held = (_levels(evidence[part], right[part], weight) for part in (fold != k, fold == k))
             for name, fit in FITS.items():
                 total[name] += _loss(fit(rest), held, _smoothed(rest, held))
-    held_out = {name: loss / (REPEATS * len(evidence)) for name, loss in total.items()}
+    held_out = {name: loss / (REPEATS * n) for name, loss in total.items()}
     chosen = min(held_out, key=lambda name: held_out[name])
-    return Fitted(FITS[chosen](_levels(evidence, right)), chosen, held_out)
+    return Fitted(FITS[chosen](_levels(evidence, right, weight)), chosen, held_out)
 
 
-def calibration_report(p: Floats, y: Floats, seed: int) -> CalibrationReport | None:
+def calibration_report(p: Floats, y: Floats, seed: int, items: Ints | None = None) -> CalibrationReport | None:
     """The measures before and after calibration, the latter cross-fitted; None without an item."""
     after = np.zeros(len(p))
-    fold = np.random.default_rng(seed).permutation(len(p)) % FOLDS
+    item, n = numbered(len(p), items)
+    fold = (np.random.default_rng(seed).permutation(n) % FOLDS)[item]
     for k in range(FOLDS):
         held = fold == k
-        after[held] = fit_calibrator(p[~held], y[~held], seed).map.apply(p[held])
-    measured = reliability(p, y, seed), reliability(after, y, seed)
+        after[held] = fit_calibrator(p[~held], y[~held], seed, item[~held]).map.apply(p[held])
+    measured = reliability(p, y, seed, item), reliability(after, y, seed, item)
     if measured[0] is None or measured[1] is None:
         return None
-    return CalibrationReport(fit_calibrator(p, y, seed), measured[0], measured[1])
-
-
-def _read(written: Mapping[str, object]) -> Map:
-    kind = written["kind"]
-    fields = {name: np.array(value, dtype=np.float64) for name, value in written.items() if name != "kind"}
-    if not all(np.isfinite(value).all() for value in fields.values()):
-        raise ValueError(written)
-    match kind, fields:
-        case "identity", {**rest} if not rest:
-            return Identity()
-        case "temperature", {"scale": scale, **rest} if not rest and scale > 0:
-            return TemperatureMap(float(scale))
-        case "platt", {"slope": slope, "shift": shift, **rest} if not rest and slope >= 0:
-            return PlattMap(float(slope), float(shift))
-        case "isotonic", {"evidence": knots, "chances": chances, **rest} if not rest and _rising(knots, chances):
-            return IsotonicMap(tuple(knots.tolist()), tuple(chances.tolist()))
-    raise ValueError(written)
-
-
-def _rising(knots: Floats, chances: Floats) -> bool:
-    fits = knots.ndim == 1 and knots.shape == chances.shape and len(knots) > 0
-    return fits and bool((np.diff(knots) >= 0).all() and (np.diff(chances) >= 0).all() and chances[-1] <= 1)
+    return CalibrationReport(fit_calibrator(p, y, seed, item), measured[0], measured[1])
 
 
 def _odd(right: Callable[[Floats], Floats], p: Floats) -> Floats:
@@ -203,17 +176,13 @@ def _evidence(away: Floats) -> Floats:
     return np.asarray(np.log(0.5 + sure) - np.log(0.5 - sure))
 
 
-def _preferring(p: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Evidence and rightness of the items on which the judge prefers a side."""
-    away = deviation(p)
-    return _evidence(away)[away != 0], rightness(p, y)[away != 0]
-
-
-def _levels(evidence: Floats, right: Floats) -> _Levels:
+def _levels(evidence: Floats, right: Floats, weight: float) -> _Levels:
+    """Each row counted as ``weight`` labels."""
     level: Ints = np.rint(evidence * PER_UNIT).astype(np.int64)
     n = np.bincount(level)
     there = np.flatnonzero(n)
-    return _Levels(there / PER_UNIT, n[there].astype(np.float64), np.bincount(level, right)[there].astype(np.float64))
+    borne_out = np.bincount(level, right)[there].astype(np.float64)
+    return _Levels(there / PER_UNIT, weight * n[there].astype(np.float64), weight * borne_out)
 
 
 def _smoothed(of: _Levels, at: _Levels) -> Floats:
@@ -240,27 +209,44 @@ def _identity(levels: _Levels) -> Identity:
 def _temperature(levels: _Levels) -> TemperatureMap:
     right = _smoothed(levels, levels)
 
-    def loss(log_scale: float) -> float:
-        odds = exp(log_scale) * levels.evidence
-        fit = right * log_expit(odds) + (levels.n - right) * log_expit(-odds)
-        return float(0.5 * (log_scale / WIDTH) ** 2 - fit.sum())
+    def slope(log_scale: float) -> float:
+        scale = exp(log_scale)
+        over = levels.n * expit(scale * levels.evidence) - right
+        return log_scale / WIDTH**2 + scale * float(over @ levels.evidence)
 
-    return TemperatureMap(exp(float(minimize_scalar(loss, bounds=(-7, 4), method="bounded").x)))
+    low, high = LOG_SCALES
+    if slope(low) >= 0 or slope(high) <= 0:
+        return TemperatureMap(exp(low if slope(low) >= 0 else high))
+    return TemperatureMap(exp(float(brentq(slope, low, high))))
 
 
 def _platt(levels: _Levels) -> PlattMap:
-    right = _smoothed(levels, levels)
+    right, ones = _smoothed(levels, levels), np.ones_like(levels.n)
+    slope, shift = _line(np.stack([levels.evidence, ones]), levels.n, right, np.array([1.0, 0.0])).tolist()
+    if slope < 0:  # the loss is convex: where its least lies beyond the edge, the least within lies on it
+        slope, shift = 0.0, float(_line(ones[None], levels.n, right, np.zeros(1))[0])
+    return PlattMap(slope, shift)
 
-    def loss(at: Floats) -> tuple[float, Floats]:
-        odds = at[0] * levels.evidence + at[1]
-        fit = right * log_expit(odds) + (levels.n - right) * log_expit(-odds)
-        over = levels.n * expit(odds) - right
-        from_prior = (at - [1.0, 0.0]) / WIDTH
-        slope = np.array([over @ levels.evidence, over.sum()])
-        return float(0.5 * from_prior @ from_prior - fit.sum()), np.asarray(slope + from_prior / WIDTH)
 
-    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)]).x
-    return PlattMap(float(found[0]), float(found[1]))
+def _line(columns: Floats, n: Floats, right: Floats, expected: Floats) -> Floats:
+    """The log-odds' line in ``columns``, (of them, levels), about ``expected``, by Newton steps, halved if too long."""
+
+    def loss(at: Floats) -> float:
+        odds, away = at @ columns, (at - expected) / WIDTH
+        return float(0.5 * away @ away - right @ log_expit(odds) - (n - right) @ log_expit(-odds))
+
+    at, least = expected, loss(expected)
+    for _ in range(STEPS):
+        chance = expit(at @ columns)
+        slope = columns @ (n * chance - right) + (at - expected) / WIDTH**2
+        bend = (columns * (n * chance * (1 - chance))) @ columns.T + np.eye(len(at)) / WIDTH**2
+        step = np.linalg.solve(bend, slope)
+        while loss(at - step) > least and np.abs(step).max() > ENOUGH:
+            step = step / 2
+        if np.abs(step).max() <= ENOUGH:
+            break
+        at, least = at - step, loss(at - step)
+    return np.asarray(at)
 
 
 def _isotonic(levels: _Levels) -> IsotonicMap:

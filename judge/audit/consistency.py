@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from judge.audit.agreement import CHOICES, bounded_mean, pairwise_shares
-from judge.audit.estimate import Estimate, proportion
+from judge.audit.estimate import Estimate
 from judge.audit.position import FEWEST, TOO_BOUND, TOO_FICKLE
 from judge.audit.table import NONE, Bools, Floats, Ints, Material
 
@@ -26,7 +26,8 @@ class PositionFigures:
     """How a judge's verdicts hang on the order shown, on the items with a verdict in both orders.
 
     Repetitions within an order are averaged first. A tie in both orders is consistent; a tie in one
-    order and a preference in the other is not, and prefers no slot both times.
+    order and a preference in the other is not, and prefers no slot both times. Of several judges together
+    ``first_both`` and ``second_both`` count each judge's word on an item; all else counts items.
     """
 
     judge: str
@@ -104,34 +105,44 @@ def preferred_slots(material: Material) -> tuple[Ints, Bools]:
     return sides * np.array([1, -1]), (spoken[..., 0] > 0) & (spoken[..., 1] > 0)
 
 
-def figures(judge: str, slots: Ints) -> PositionFigures:
-    """Of ``slots``, (items, 2), with a verdict in each order."""
+def figures(judge: str, slots: Ints, items: Ints | None = None) -> PositionFigures:
+    """Of ``slots``, (rows, 2), with a verdict in each order.
+
+    Args:
+        items: (rows,) the item of each, whose rows weigh alike; each row is one of its own if not given.
+    """
+    item = np.arange(len(slots)) if items is None else items
     lean = slots.sum(axis=1)  # the same completion both times stands in different slots: 0
-    inconsistent = lean[lean != 0]
-    first, second = inconsistent == 2, inconsistent == -2
+    differ, side = lean != 0, (lean == 2).astype(np.float64) - (lean == -2)
     return PositionFigures(
         judge,
-        len(slots),
-        proportion(len(slots) - len(inconsistent), len(slots)),
-        int(first.sum()),
-        int(second.sum()),
-        signed(first.astype(np.int64) - second),
-        first_share(slots),
+        len(np.unique(item)),
+        bounded_mean(item_means((lean == 0).astype(np.float64), item)),
+        int((side == 1).sum()),
+        int((side == -1).sum()),
+        signed(item_means(side[differ], item[differ])),
+        first_share(slots, item),
     )
 
 
-def signed(values: Ints) -> Estimate | None:
+def item_means(values: Floats, items: Ints) -> Floats:
+    """The mean of each item's ``values``, (rows,), in the order of the items' numbers."""
+    _, which, rows = np.unique(items, return_inverse=True, return_counts=True)
+    return np.asarray(np.bincount(which, values, len(rows)) / rows)
+
+
+def signed(values: Floats) -> Estimate | None:
     """A mean of values in [-1, 1], with the interval of ``bounded_mean``."""
     share = bounded_mean((values + 1) / 2)
     return share and Estimate(2 * share.value - 1, 2 * share.low - 1, 2 * share.high - 1, share.n)
 
 
-def first_share(slots: Ints) -> Estimate | None:
+def first_share(slots: Ints, items: Ints) -> Estimate | None:
     """Of the verdicts that prefer a slot, the share for the first.
 
-    The two verdicts on an item may be one and the same whim, so its interval counts items, not verdicts.
+    The verdicts on an item may be one and the same whim, so its interval counts items, not verdicts.
     """
     preferring = slots != 0
-    items = int(preferring.any(axis=1).sum())
-    shares: Floats = np.full(items, (slots == 1).sum() / max(int(preferring.sum()), 1))
+    n = len(np.unique(items[preferring.any(axis=1)]))
+    shares: Floats = np.full(n, (slots == 1).sum() / max(int(preferring.sum()), 1))
     return bounded_mean(shares)

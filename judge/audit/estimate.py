@@ -35,14 +35,23 @@ def proportion(hits: float, n: int) -> Estimate | None:
     return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), n)
 
 
-def mean(values: Floats) -> Estimate | None:
-    """A mean of independent values, with the normal interval; None without a value."""
-    n = len(values)
+def mean(values: Floats, possible: Floats) -> Estimate | None:
+    """A mean of independent values; None without a value.
+
+    The interval is the normal one after z^2 = 3.84 more values, which lie as ``possible`` does, so that a few equal
+    values are no certainty. For hits and misses, each as ``possible`` as the other, it is that of Agresti and Coull
+    1998, "Approximate is Better than 'Exact' for Interval Estimation of Binomial Proportions". It stays within
+    ``possible``.
+    """
+    n, more = len(values), NORMAL_95**2
     if n == 0:
         return None
     about = float(values.mean())
-    half = NORMAL_95 * float(values.std(ddof=1)) / sqrt(n) if n > 1 else 0.0
-    return Estimate(about, about - half, about + half, n)
+    centre = (n * about + more * float(possible.mean())) / (n + more)
+    spread = n * float(((values - centre) ** 2).mean()) + more * float(((possible - centre) ** 2).mean())
+    half = NORMAL_95 * sqrt(spread) / (n + more)
+    low, high = max(float(possible.min()), centre - half), min(float(possible.max()), centre + half)
+    return Estimate(about, min(about, low), max(about, high), n)
 
 
 def resampled(

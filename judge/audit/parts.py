@@ -31,7 +31,11 @@ class JudgeFigures:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """All judges' verdicts in one heap, an item's judges weighing alike."""
+    """All judges' verdicts in one heap, an item's judges weighing alike.
+
+    What they say of one item hangs together: every interval counts items, and a map is never tried on an item that
+    it was fitted to.
+    """
 
     accuracy: Estimate | None
     answered: Estimate | None
@@ -90,10 +94,11 @@ def together(material: Material, averaged: Averaged, among: Bools, seed: int) ->
     asked[material.verdicts.item, material.verdicts.judge] = True
     asked &= among[:, None]
     told, there = spoken.any(axis=1), asked.any(axis=1)
+    paired = both & among[:, None]
     return Together(
         bounded_mean(right[told].sum(axis=1) / spoken[told].sum(axis=1)),
         bounded_mean((averaged.known & asked)[there].sum(axis=1) / asked[there].sum(axis=1)),
-        figures("all", slots[both & among[:, None]]),
+        figures("all", slots[paired], np.nonzero(paired)[0]),
         calibrated(averaged.p_one, averaged.known & among[:, None], human, seed),
     )
 
@@ -119,4 +124,4 @@ def single_verdicts(material: Material, human: Ints, among: Bools) -> tuple[Floa
 def calibrated(p_one: Floats, known: Bools, human: Ints, seed: int) -> CalibrationReport | None:
     """Of (items, judges) chances, where known and where people chose."""
     rows, columns = np.nonzero(known & (human != NONE)[:, None])
-    return calibration_report(p_one[rows, columns], outcomes(human[rows]), seed)
+    return calibration_report(p_one[rows, columns], outcomes(human[rows]), seed, rows)

@@ -17,6 +17,7 @@ class Position:
     judgements: int  # asked in both orders, with a verdict in each
     orders_agree: float | None  # share that prefers the same candidate both times
     first_slot: float | None  # share of all verdicts that prefer the slot shown first
+    judge: str = ""  # its name, where there are several
 
     @property
     def warning(self) -> str | None:
@@ -30,10 +31,11 @@ class Position:
             fault = "contradicts itself about as often as a coin would"
         else:
             return None
+        who, where = (f"judge {self.judge!r}", "in its place") if self.judge else ("judge model", "under [judge]")
         return (
-            f"The judge model cannot judge: it {fault}; the two orders agree in {self.orders_agree:.0%} of "
+            f"The {who} cannot judge: it {fault}; the two orders agree in {self.orders_agree:.0%} of "
             f"{self.judgements} judgements. Its verdicts average out to near ties: trust only labels that checks "
-            "decide. Use a stronger model under [judge], or write checks for what code can decide."
+            f"decide. Use a stronger model {where}, or write checks for what code can decide."
         )
 
 
@@ -56,11 +58,12 @@ class PositionCount:
         self.preferring += len(slots)
         self.first += slots.count(1)
 
-    def told(self) -> Position:
+    def told(self, judge: str = "") -> Position:
         return Position(
             self.total,
             self.agreeing / self.total if self.total else None,
             self.first / self.preferring if self.preferring else None,
+            judge,
         )
 
 

@@ -2,19 +2,24 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from judge.audit.budget import WidthAt, propose, widths
+from constitution.errors import InputError
+from constitution.identity import unit_interval
+from judge.audit.budget import WidthAt, labels_needed, propose, widths
 from judge.audit.plain import plain
 from judge.audit.ppi import MeanEstimate, PpiEstimate, estimate_mean, predictions_of_agreement
 from judge.audit.reliability import outcomes
-from judge.audit.table import NONE, Averaged, Floats, Ints, Material, choices, human_choice
+from judge.audit.table import NONE, Averaged, Bools, Floats, Ints, Material, choices, human_choice, unevenly_drawn
 
 LABEL_COUNTS = (25, 50, 100, 200, 500, 1000, 2000, 5000)
+WIDTHS = (0.2, 0.1, 0.05)  # of intervals from end to end: 10, 5 and 2.5 points to either side
 MOSTLY = 0.5  # share of items with a label above which what all labels say is known, and few can be tried out
 MORE = 100  # labels that the next round is thought to bring
+
+State: TypeAlias = Literal["now", "done", "later"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,11 @@ class Powered:
         whole: dict[str, Any] = plain(replace(self, budget=()))
         whole.pop("budget")
         return {**whole.pop("win_rate"), **whole}
+
+    def needed(self) -> dict[str, Any]:
+        """As JSON, how many of these items must be labelled for intervals of some widths, with judges and without."""
+        accuracy = {name: fewest(one) for name, one in self.accuracy.items()}
+        return {"win_rate": fewest(self.win_rate), "accuracy": accuracy}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,23 +94,29 @@ def width(estimate: PpiEstimate) -> float:
     return estimate.interval[1] - estimate.interval[0]
 
 
+def fewest(pilot: PpiEstimate) -> list[dict[str, Any]]:
+    return [{"width": width, **plain(found)} for width in WIDTHS if (found := labels_needed(pilot, width))]
+
+
 def powered(material: Material, averaged: Averaged, pretended: int | None, splits: int, seed: int) -> Powered | None:
     """With labels as they are; where most items have one, as if only ``pretended`` of these were known.
 
-    None with fewer than two labels.
+    Nothing is pretended of labels that were drawn unevenly. None with fewer than two labels.
     """
     strata = material.stratum if len(material.strata) > 1 else None
-    human = human_choice(material)
-    pool = Pool(averaged, material.verdicts.judges, human, strata, material.labels.probability)
+    human, uneven = human_choice(material), unevenly_drawn(material)
+    pool = Pool(averaged, material.verdicts.judges, human, strata, material.labels.probability if uneven else None)
     labelled = np.flatnonzero(human != NONE)
-    if pretended and pretended < len(labelled) and len(labelled) > MOSTLY * len(human):
+    if pretended and pretended < len(labelled) and len(labelled) > MOSTLY * len(human) and not uneven:
         return simulated(pool.among(labelled), pretended, splits, seed)
     labels = outcomes(human[labelled])
     found, stratified = pool.win_rate(labels, labelled, seed)
     if found is None:
         return None
-    proposal = propose(labels, labelled, averaged.p_one, averaged.known, more=MORE, seed=seed)
-    active = Active(proposal.pays, proposal.variance_ratio) if proposal and len(labelled) < len(human) else None
+    active, before = None, chances_so_far(material.labels.probability, labelled, len(human))
+    if before is not None and len(labelled) < len(human):
+        proposal = propose(labels, labelled, averaged.p_one, averaged.known, more=MORE, before=before, seed=seed)
+        active = Active(proposal.pays, proposal.variance_ratio)
     budget = widths(found, LABEL_COUNTS)
     return Powered(found, stratified, 0, None, accuracies(pool, labelled, seed), budget, active)
 
@@ -123,29 +139,73 @@ def simulated(pool: Pool, count: int, splits: int, seed: int) -> Powered | None:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An item that people should label now, or have labelled, and the chance that it had to be among these."""
+    """An item, whether people should label it now, and the chance that it had to be drawn in any round so far."""
 
     item: str
-    now: bool
+    state: State
     probability: float
 
 
+def first_round(items: Sequence[str], more: int, seed: int) -> tuple[Wanted, ...]:
+    """About ``more`` items to label where nobody has labelled any: all have the same chance."""
+    even = np.full(len(items), min(1.0, more / len(items)))
+    return wanted(items, even, even, (np.zeros(len(items), dtype=np.bool_), seed))
+
+
 def next_round(material: Material, averaged: Averaged, more: int, seed: int) -> tuple[Wanted, ...]:
-    """About ``more`` items to label next, drawn independently, and those labelled before, in the order of items.
+    """About ``more`` items to label next, and all others; those to label first, then those that have a label.
 
     Those that the judges leave open are drawn more often, where that pays. An estimate from these labels
-    needs each item's probability beside its label.
+    needs each item's probability beside its label, and a further round needs the others' too.
+
+    Raises:
+        InputError: the labels were drawn unevenly, and nothing says by which chances the other items were not.
     """
     human = human_choice(material)
     labelled = np.flatnonzero(human != NONE)
-    drawn = propose(outcomes(human[labelled]), labelled, averaged.p_one, averaged.known, more=more, seed=seed)
-    if drawn is None:
-        return ()
-    now = np.random.default_rng(seed).random(len(human)) < drawn.next
-    return tuple(
-        Wanted(material.items[i], bool(now[i]), float(drawn.probabilities[i]))
-        for i in np.flatnonzero(now | (human != NONE))
-    )
+    before = chances_so_far(material.labels.probability, labelled, len(human))
+    if before is None:
+        fact = "is not the same for all labels, and says nothing of items without one"
+        remedy = "keep the rows of next.csv that nobody has labelled yet, with an empty choice"
+        raise InputError("the labels' column 'probability'", fact, remedy)
+    labels = outcomes(human[labelled])
+    drawn = propose(labels, labelled, averaged.p_one, averaged.known, more=more, before=before, seed=seed)
+    return wanted(material.items, drawn.next, drawn.probabilities, (human != NONE, seed))
+
+
+def wanted(items: Sequence[str], chance: Floats, probability: Floats, after: tuple[Bools, int]) -> tuple[Wanted, ...]:
+    """Each item drawn by its own number, which is another one in each round, whatever the other items are.
+
+    Args:
+        chance: (items,) to be drawn now; 0 for those with a label.
+        probability: (items,) to be drawn in any round, this one included.
+        after: (items,) which have a label, and the seed.
+    """
+    done, seed = after
+    count = int(done.sum())
+    found = [
+        Wanted(item, state_of(bool(had), unit_interval("propose", seed, count, item) < now), float(ever))
+        for item, now, ever, had in zip(items, chance, probability, done, strict=True)
+    ]
+    order: tuple[State, ...] = ("now", "done", "later")
+    return tuple(sorted(found, key=lambda one: order.index(one.state)))
+
+
+def state_of(done: bool, drawn: bool) -> State:
+    return "done" if done else "now" if drawn else "later"
+
+
+def chances_so_far(told: Floats | None, labelled: Ints, items: int) -> Floats | None:
+    """(items,) the chance that each item had to be labelled so far; None where that is not known of every one.
+
+    Items of chance 1 had their label anyhow. Where all other labels had one chance, so had the items without a label.
+    """
+    if told is None or not labelled.size:
+        return np.full(items, labelled.size / items)
+    by_chance = np.unique(told[labelled][told[labelled] < 1.0])
+    if (told > 0.0).all() or by_chance.size > 1:
+        return told if (told > 0.0).all() else None
+    return np.where(told > 0.0, told, by_chance[0] if by_chance.size else 0.0)
 
 
 def draws(items: int, count: int, splits: int, seed: int) -> Iterator[Ints]:

@@ -42,7 +42,7 @@ class Labels:
     item: Ints  # (rows,)
     annotator: Ints  # (rows,)
     choice: Ints  # (rows,) 1, 2, TIE or NONE
-    probability: Floats | None = None  # (items,) chance that each had to be labelled; None where all had the same
+    probability: Floats | None = None  # (items,) chance that each had to be labelled, 0 where untold; None: all alike
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,3 +107,11 @@ def human_choice(material: Material) -> Ints:
     most = counts.max(axis=1)
     single = (counts == most[:, None]).sum(axis=1) == 1
     return np.where(most == 0, NONE, np.where(single, counts.argmax(axis=1), TIE)).astype(np.int64)
+
+
+def unevenly_drawn(material: Material) -> bool:
+    """Whether the labelled items had different chances to be labelled, so that they are no picture of all."""
+    if material.labels.probability is None:
+        return False
+    had = material.labels.probability[human_choice(material) != NONE]
+    return bool(had.size and had.min() < had.max())

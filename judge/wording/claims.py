@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
-from judge.wording.comparing import CONCLUDING, Claim, Of, Says, about_slots
+from judge.wording.comparing import BEGINNING, CONCEDING, CONCLUDING, MARKS, Claim, Of, Says, about_slots
 from judge.wording.labels import label_of
 from judge.wording.naming import BOTH, NEITHER, SLOTS, marked
+from judge.wording.reporting import reports
 
 ENDING = frozenset((":", ">", "<"))  # what no sentence goes on after in the next line
-BEGINNING = CONCLUDING | {"\n", "-", "#", "|", "•", "based"}  # what a line begins with that goes on with no sentence
 TIE = re.compile(
     r"(?:^|\b(?:therefore|so|overall|thus|hence|ultimately|in conclusion) ,? ?|"
     r"\b(?:it|this|that|result|verdict|outcome|call|declare) (?:it |is |'s |would be |ends in )?)"
@@ -41,6 +42,11 @@ WITHOUT_NAMES: tuple[tuple[re.Pattern[str], Says, Of], ...] = (
     (TIE, "tie", "whole"),
     (FAILING, "both bad", "part"),
     (ALIKE, "tie", "quality"),
+)
+# How a sentence begins that is about one side of two completions, and what makes it one about the whole after all.
+ASPECT = frozenset("in on for regarding concerning at with when as from".split())
+ALL_IN_ALL = frozenset(
+    "opinion view end balance whole all general short reason reasons these i me result answer winner note sum".split()
 )
 BLOCKED = re.compile(r"(?:\b(?:not|never|if|whether|no)|n't)(?: \w+){0,4} $")
 TRIGGERS = frozenset("tie tied draw equal equally same similar identical comparable on no".split()) | {BOTH, NEITHER}
@@ -90,18 +96,61 @@ def sentences(words: Sequence[str]) -> Iterator[list[str]]:
         yield sentence
 
 
+def own_sentences(words: Sequence[str]) -> Iterator[list[str]]:
+    """The sentences but those that a colon makes another's words: "Response B ends with: B is better"."""
+    telling = False
+    for sentence in sentences(words):
+        colon = telling_colon(sentence)
+        tells = colon > 0
+        if not (telling or tells):
+            yield sentence
+        elif telling and sentence[-1] == "." and sentence[0].isdigit() and len(sentence) == 2:
+            continue  # a list's mark
+        telling = tells and not any(word.isalnum() or word in MARKS for word in sentence[colon:])
+
+
+def telling_colon(sentence: Sequence[str]) -> int:
+    """The place of the colon behind which another's words stand; 0 where none is, or they are taken out already."""
+    for at, word in enumerate(sentence):
+        if word == ":" and sentence[at + 1 : at + 2] != ["quoted"] and reports(sentence[max(at - 40, 0) : at]):
+            return at
+    return 0
+
+
 def claims_in(text: str) -> list[Claim]:
-    """What the sentences claim, in their order; a first or last line that is only a label claims it, too."""
-    claims = [claim for sentence in sentences(marked(text)) if (claim := claim_of(sentence))]
+    """What the sentences claim, in their order; a first line that is only a label claims it, too."""
+    return first_line(text) + [claim for words in own_sentences(marked(text)) if (claim := claim_of(words))]
+
+
+def first_line(text: str) -> list[Claim]:
+    """The claim of a first line, of several, that is only a label and no heading among others."""
     lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) > 1:
-        first, last = label_of(lines[0]), label_of(lines[-1])
-        heading = lines[0].lstrip()[0] == "#" or lines[0].rstrip(" *")[-1:] == ":"
-        if first and not heading and not any(label_of(line) for line in lines[1:-1]):
-            claims.insert(0, Claim(first, "whole"))
-        if last:
-            claims.append(Claim(last, "whole", True))
-    return claims
+    label = label_of(lines[0]) if len(lines) > 1 else None
+    if not label or lines[0].lstrip()[0] == "#" or lines[0].rstrip(" *")[-1:] == ":":
+        return []
+    return [] if any(label_of(line) for line in lines[1:-1]) else [Claim(label, "whole")]
+
+
+def firm_claims_in(text: str) -> list[Claim]:
+    """The claims that a verdict in a form must not contradict: of the whole, or of the quality in a conclusion.
+
+    "In tone, B is better", "Accuracy: B is better" and "Although B is better" alone leave the verdict open.
+    """
+    found = [claim for words in own_sentences(marked(text)) if not of_an_aspect(words) and (claim := claim_of(words))]
+    firm = [claim for claim in found if claim.of == "whole" or (claim.of == "quality" and claim.concluding)]
+    return first_line(text) + [replace(claim, of="whole") for claim in firm]
+
+
+def of_an_aspect(words: Sequence[str]) -> bool:
+    """Whether a sentence is plainly about one side of the matter, or begins with a concession."""
+    if not CONCLUDING.isdisjoint(words[:4]):
+        return False
+    if words[:1] and words[0] in ASPECT and ALL_IN_ALL.isdisjoint(words[:6]):
+        return True
+    if "terms" in words or (words[:1] and words[0] in CONCEDING and "," not in words):
+        return True
+    colon = words.index(":") if ":" in words[:8] else 0
+    return colon > 0 and MARKS.isdisjoint(words[:colon]) and ALL_IN_ALL.isdisjoint(words[:colon])
 
 
 def decided(claims: Sequence[Claim], cut: bool) -> Says | None:

@@ -80,6 +80,8 @@ CONCLUDING = frozenset(
     "considering finally verdict judgement judgment".split()
 ) | {"in conclusion", "in summary"}
 
+BEGINNING = CONCLUDING | {"\n", "-", "#", "|", "•", "based"}  # what a line begins with that goes on with no sentence
+
 
 def about_slots(words: Sequence[str]) -> Iterator[tuple[Claim, bool]]:
     """Claims whose subject or object is named, each with whether it is only conceded ("while A is better, ...")."""

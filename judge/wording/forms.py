@@ -2,12 +2,14 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from judge.wording.claims import claims_in, decided
 from judge.wording.comparing import MARKS, Says
 from judge.wording.labels import label_of
 from judge.wording.naming import BOTH, NEITHER, marked
+from judge.wording.reporting import FORM, Standing, standing
 
 KEYS = (
     r"verdict|winner|preferred|preference|choice|decision|judge?ment|better|best|answer|selection|result|conclusion|"
@@ -21,14 +23,25 @@ KEYED = re.compile(
     rf"(?:[:=][ \t]*+(?:\n[ \t\n]*)?|\n\s*)(\S[^\n]*)$",
     re.I | re.M,
 )
-TAGGED = re.compile(rf"<({KEYS})>|</(?:{KEYS})>|\\boxed(?=\{{)", re.I)
+TAGGED = re.compile(rf"<({KEYS})>\s*+([^<\n]*+)(?:\s*+</(?:{KEYS})>)?|\\boxed\{{([^{{}}\n]*+)\}}", re.I)
 DOUBLE = re.compile(r"\[\[([^\[\]\n]{1,99})\]\]")
+PAIR = re.compile(rf"[\"']((?:{KEYS}))[\"'][ \t]*+:\s*+(?:\"([^\"\n]*+)\"|'([^'\n]*+)'|(\d++))", re.I)
 REASON_AFTER = re.compile(r"\s*(?:[,;(]|[-–—] |\bbecause\b|\bsince\b)")
 DECODER = json.JSONDecoder()
+ENCLOSING = " \t\n`~>"
+TAKEN = "\x06"  # in the place of a form that counts
 
 
-def in_json(text: str) -> Says | None:
-    """What an object says that is the whole reply, begins it or ends it, under a key such as "winner"."""
+@dataclass(frozen=True, slots=True)
+class Form:
+    says: Says
+    start: int
+    end: int
+    standing: Standing = "own"
+
+
+def in_json(text: str) -> Form | None:
+    """An object that is the whole reply, begins it or ends it, with a verdict under a key such as "winner"."""
     if '"' not in text:
         text = text.replace("'", '"')  # as Python prints it
     starts = [match.start() for match in re.finditer(r"^[ \t]*\{", text, re.M)] if "{" in text else []
@@ -37,11 +50,13 @@ def in_json(text: str) -> Says | None:
             found, end = DECODER.raw_decode(text, text.index("{", start))
         except (ValueError, RecursionError):
             continue
-        begins = not text[:start].strip(" \t\n`").removeprefix("json")
-        if isinstance(found, dict) and (begins or not text[end:].strip(" \t\n`~")):
+        begins = not text[:start].strip(" \t\n")
+        ends = not text[end:].strip(ENCLOSING)
+        if isinstance(found, dict) and (begins or ends):
             said = {value_of(value) for key, value in found.items() if KEY.fullmatch(key.lower().replace(" ", "_"))}
             if said := said - {None}:
-                return said.pop() if len(said) == 1 else "both named"
+                says = said.pop() if len(said) == 1 else "both named"
+                return judged(text, [(says, (start, len(text) if ends else end))])[0]
     return None
 
 
@@ -49,26 +64,58 @@ def value_of(value: object) -> Says | None:
     return valued(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
-def in_brackets(text: str) -> Says | None:
-    """``[[A]]``, ``[[B>>A]]``, and ``[[C]]`` for a tie."""
-    found = list(DOUBLE.finditer(text)) if "[[" in text else []
-    read = [(says, match.span()) for match in found if (says := "tie" if match[1] == "C" else label_of(match[1]))]
-    return last_of(read, text)
+def keyed(text: str) -> list[Form]:
+    """ "Verdict: A", "**Winner:** Output (b)"; also with the label on the next line."""
+    return judged(text, [(valued(match[1]), match.span()) for match in KEYED.finditer(text)])
 
 
-def after_key(text: str) -> Says | None:
-    """ "Verdict: A", "**Winner:** Output (b)", "<answer>1</answer>"; also with the label on the next line."""
+def tagged(text: str) -> list[Form]:
+    """``<answer>1</answer>``, ``\\boxed{A}``, ``[[A]]``, ``[[B>>A]]``, and ``[[C]]`` for a tie."""
+    read: list[tuple[Says | None, tuple[int, int]]] = []
+    if "[[" in text:
+        read += [("tie" if match[1] == "C" else label_of(match[1]), match.span()) for match in DOUBLE.finditer(text)]
     if "<" in text or "\\" in text:
-        text = TAGGED.sub(lambda match: "\n" if match[0].startswith("</") else "\nverdict: ", text)
-    return last_of([(says, match.span()) for match in KEYED.finditer(text) if (says := valued(match[1]))], text)
+        read += [(valued(match[2] or match[3] or ""), match.span()) for match in TAGGED.finditer(text)]
+    return judged(text, read)
 
 
-def last_of(read: Sequence[tuple[Says, tuple[int, int]]], text: str) -> Says | None:
-    """What all say, or what the last one says where it stands on a line of its own at the end."""
-    if not read or len({says for says, _ in read}) == 1:
-        return read[0][0] if read else None
-    (_, before), (says, (start, end)) = read[-2:]
-    return says if "\n" in text[before[1] : start + 1] and not re.search(r"\w", text[end:]) else "both named"
+def labelled(text: str) -> list[Form]:
+    """A last line, of several, that is only a label."""
+    text = text.rstrip()
+    start = text.rfind("\n") + 1
+    return judged(text, [(label_of(text[start:]), (start, len(text)))]) if text[:start].strip() else []
+
+
+def pairs(text: str) -> list[Form]:
+    """A key and its verdict as JSON writes them, wherever they stand. Never enough for a verdict, but against one."""
+    found = []
+    for match in PAIR.finditer(text):
+        opened = text.rfind("{", max(match.start() - 200, 0), match.start())
+        start = match.start() if opened < 0 or "}" in text[opened : match.start()] else opened
+        found.append((valued(match[2] or match[3] or match[4] or ""), (start, match.end())))
+    return [replace(form, standing="doubtful") if form.standing == "own" else form for form in judged(text, found)]
+
+
+def judged(text: str, read: Iterable[tuple[Says | None, tuple[int, int]]]) -> list[Form]:
+    """The forms at some spans that say anything, each with how it stands there; none within another."""
+    forms: list[Form] = []
+    for start, end, says in sorted((start, end, says) for says, (start, end) in read if says):
+        if not forms or start >= forms[-1].end:
+            forms.append(Form(says, start, end))
+    if not forms:
+        return []
+    words = marked(without(text, forms, FORM))
+    places = [at for at, word in enumerate(words) if word == FORM]
+    return [replace(form, standing=standing(words, at, form.says)) for form, at in zip(forms, places, strict=True)]
+
+
+def without(text: str, forms: Iterable[Form], word: str = "") -> str:
+    """The text with a word in the place of each form; they are in order."""
+    parts, at = [], 0
+    for form in forms:
+        parts += [text[at : form.start], f" {word or ('quoted.' if form.standing == 'reported' else TAKEN)} "]
+        at = form.end
+    return "".join([*parts, text[at:]])
 
 
 def valued(value: str) -> Says | None:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from solon.auditing.findings import FAULTS, ORDER_FAULTS, TOLERABLE, TOO_WIDE, fault
-from solon.auditing.text import WANTED, Record, best, ceiling, ece, figure, half_width, points, shown, wanted_labels
+from solon.auditing.findings import FAULTS, ORDER_FAULTS, TOLERABLE, TOO_WIDE, fault, needed, wanted
+from solon.auditing.text import WANTED, Record, best, ceiling, ece, figure, half_width, points, shown
 
 State: TypeAlias = Literal["good", "careful", "bad", "unknown"]
 STEADY = 0.8  # share of the same choice in both orders that one can live with
@@ -30,12 +30,33 @@ def how_good(audit: Record) -> Answer:
     question, judge = "How good is the judge?", best(audit)
     if judge is None or judge["accuracy"] is None:
         return Answer(question, "unknown", "", "No judge has a verdict on a labelled item.")
+    if audit.get("drawn_unevenly"):
+        return corrected(audit, judge)
     state, beside = beside_people(audit, judge)
     of = f", the best of {len(audit['judges'])} by these labels" if len(audit["judges"]) > 1 else ""
     who = f"That is how often {shown(audit['best_judge'])} agrees with people{of}."
     if fault(audit, judge):
         state = "bad"
     return Answer(question, state, figure(judge, "accuracy"), f"{who} {beside}")
+
+
+def corrected(audit: Record, judge: Record) -> Answer:
+    """The accuracy that takes account of each item's chance to be labelled; nothing else does."""
+    question, found = "How good is the judge?", on_all(audit)
+    if found is None:
+        return Answer(question, "unknown", "", "The labels were drawn unevenly, and too few to correct for it.")
+    told = figure({"x": found["estimate"], "x_interval": found["interval"]}, "x")
+    words = (
+        f"That is how often {shown(audit['best_judge'])}, its orders averaged, agrees with people, corrected for the "
+        "uneven draw of the labels. People's agreement with each other is not: do not compare the two."
+    )
+    return Answer(question, "bad" if fault(audit, judge) else "careful", told, words)
+
+
+def on_all(audit: Record) -> Record | None:
+    """The best judge's prediction-powered accuracy on all these items."""
+    accuracy: dict[str, Record] = (audit["ppi"] or {}).get("accuracy", {})
+    return accuracy.get(audit["best_judge"])
 
 
 def beside_people(audit: Record, judge: Record) -> tuple[State, str]:
@@ -112,8 +133,14 @@ def how_many(audit: Record) -> Answer:
     off = half_width(judge, "accuracy") if judge else None
     if judge is None or off is None:
         return Answer(question, "unknown", "", "Label some 50 items first.")
-    need, have = wanted_labels(judge["accuracy"]), judge["accuracy_n"]
+    need, have, row, found = wanted(audit, judge), judge["accuracy_n"], needed(audit), on_all(audit)
     words = f"You have {have:,}, which give the judge's accuracy to ±{points(off)} points."
+    if row and found and found["labels"] < found["items"]:
+        off = half_width({"x_interval": found["interval"]}, "x") or 0.0
+        start = f"{found['labels']:,} of them would" if ppi["simulated"] else f"You have {found['labels']:,}, which"
+        words = f"{start} give the judge's accuracy on these {found['items']:,} items to ±{points(off)} points."
+        if row["with_judges"] < row["human_only"]:
+            words += f" Labels alone would take {row['human_only']:,}."
     if ppi and ppi["width_ratio"] < 1:
         words += (
             f" With the judges' verdicts beside them, {ppi['labels']:,} labels say as much as "

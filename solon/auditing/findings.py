@@ -65,7 +65,28 @@ def warned(audit: Record) -> tuple[Finding, ...]:
 
 def findings(audit: Record) -> tuple[Finding, ...]:
     """Everything in the figures that speaks against the judges or the labels, the gravest first."""
-    return tuple(finding for kind in (few_labels, faulty, miscalibrated, *BESIDE) for finding in kind(audit))
+    kinds = (drawn_unevenly, few_labels, faulty, miscalibrated, *BESIDE)
+    return tuple(finding for kind in kinds for finding in kind(audit))
+
+
+def drawn_unevenly(audit: Record) -> Iterable[Finding]:
+    if audit.get("drawn_unevenly"):
+        fact = "Only ppi is corrected for it: every other figure is of the items that happen to be labelled."
+        yield Finding("The labels were drawn unevenly", fact, "Take the accuracy and the rates from ppi.")
+
+
+def needed(audit: Record, half: float = WANTED) -> Record | None:
+    """How many of these items' labels give the best judge's accuracy to ``half``; None where that is not known."""
+    rows = (audit.get("needed") or {"accuracy": {}})["accuracy"].get(audit["best_judge"], ())
+    return next((row for row in rows if row["width"] == 2 * half), None)
+
+
+def wanted(audit: Record, judge: Record) -> int:
+    """Labels for ±WANTED: by the verdicts on all these items, else as many as labels alone take of any items."""
+    row, found = needed(audit), audit["ppi"]
+    if row and found["labels"] < found["items"]:
+        return int(row["with_judges"])
+    return wanted_labels(judge["accuracy"])
 
 
 def few_labels(audit: Record) -> Iterable[Finding]:
@@ -75,7 +96,7 @@ def few_labels(audit: Record) -> Iterable[Finding]:
         yield Finding("No labels to compare with", "No judge has a verdict on a labelled item.", "Label some items.")
     elif off > TOO_WIDE:
         fact = f"{counted(judge['accuracy_n'], 'label')} give the judge's accuracy to ±{points(off)} points only."
-        more = f"{wanted_labels(judge['accuracy']):,} give it to ±{100 * WANTED:.0f}."
+        more = f"{wanted(audit, judge):,} give it to ±{100 * WANTED:.0f}."
         yield Finding("Too few labels", fact, more)
 
 

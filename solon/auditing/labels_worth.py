@@ -38,7 +38,17 @@ def labels_needed(audit: Record) -> str:
     if all(powered == alone for _, powered, alone in rows):
         rows = [(labels, "", alone) for labels, _, alone in rows]
     names = ("labels", "with the judges", "labels alone")
-    return section("How many labels?", text(preferring(found)), table(names, rows))
+    return section("How many labels?", text(preferring(found)), table(names, rows), to_reach(audit))
+
+
+def to_reach(audit: Record) -> str:
+    """How many of these items' labels give the best judge's accuracy how narrowly."""
+    if audit["best_judge"] is None or audit["ppi"]["labels"] == audit["ppi"]["items"]:
+        return ""
+    found = (audit.get("needed") or {"accuracy": {}})["accuracy"].get(audit["best_judge"], ())
+    rows = [(arms(row["width"]), f"{row['with_judges']:,}", f"{row['human_only']:,}") for row in found]
+    about = f"accuracy of {shown(audit['best_judge'], 30)} on these items"
+    return table((about, "labels with the judges", "labels alone"), rows)
 
 
 def preferring(found: Record) -> str:

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from constitution.errors import InputError
-from judge.audit.table import NONE, Floats, Ints, Labels, Material
-from solon.auditing.cells import CHOICES, EMPTY, Named, chances, counts, named, shown, spelled
+from judge.audit.table import NONE, Bools, Floats, Ints, Labels, Material
+from solon.auditing.cells import CHOICES, EMPTY, Named, chances, counts, first_at, named, shown, spelled
 from solon.auditing.columns import Columns
 from solon.auditing.verdicts import read_verdicts
 
@@ -51,13 +51,15 @@ def require_common(said: Columns, judged: Named, human: Columns, labelled: Named
 
 
 def read_labels(table: Columns, item: Ints) -> Labels:
-    """The labels by item and annotator; a person's two labels of one item are refused."""
-    who = Named((ONE_ANNOTATOR,), np.zeros(table.rows, dtype=np.int64))
-    if "annotator" in table.texts:
-        who = named(table, "annotator")
+    """The labels by item and annotator; a person's two labels of one item are refused.
+
+    A row without choice and annotator is no label: it is there for its item's chance to be drawn.
+    """
     choice = spelled(table, "choice", CHOICES, "1, 2, tie or none")
+    who, unasked = annotators(table, choice == EMPTY)
     choice[choice == EMPTY] = NONE
     rows = np.lexsort((who.index, item))
+    rows = rows[~unasked[rows]]
     again = np.flatnonzero((np.diff(item[rows]) == 0) & (np.diff(who.index[rows]) == 0))
     if again.size:
         # Of the rows that repeat an earlier one, the first of the file.
@@ -68,15 +70,28 @@ def read_labels(table: Columns, item: Ints) -> Labels:
     return Labels(who.names, item[rows], who.index[rows], choice[rows])
 
 
+def annotators(table: Columns, blank: Bools) -> tuple[Named, Bools]:
+    """Who labelled each row, and the rows that nobody did: ``blank`` ones that name no annotator."""
+    if "annotator" not in table.texts:
+        return Named((ONE_ANNOTATOR,), np.zeros(table.rows, dtype=np.int64)), blank
+    who = named(table, "annotator", blank=True)
+    if who.names[0]:
+        return who, np.zeros(table.rows, dtype=np.bool_)
+    nobody = who.index == 0  # the empty name sorts first
+    if (nobody & ~blank).any():
+        raise InputError(first_at(table, nobody & ~blank), "annotator is empty", "fill it in, or delete the row")
+    return Named(who.names[1:], np.where(nobody, 0, who.index - 1)), nobody
+
+
 def read_probability(table: Columns, item: Ints, items: int) -> Floats | None:
-    """(items,) the chance that each item had to be labelled, 1 where no row says; None where none does."""
+    """(items,) the chance that each item had to be labelled, 0 where no row says; None where none does."""
     if "probability" not in table.texts:
         return None
     values, given = chances(table, "probability")
     wrong = np.flatnonzero(~given | (values == 0))
     if wrong.size:
         raise InputError(table.at(int(wrong[0])), "probability is empty or 0", "give the chance that the item had")
-    settled = np.ones(items)
+    settled = np.zeros(items)
     settled[item] = values
     other = np.flatnonzero(settled[item] != values)
     if other.size:

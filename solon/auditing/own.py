@@ -1,17 +1,25 @@
 """A run's own verdicts as the table that an audit reads: one row a verdict, one item a couple of candidates.
 
 Of an item's two completions the first is the candidate whose id sorts first. Each judge counts apart under each
-principle, since that is how far it is to be believed; the run's label counts as one judge more.
+principle, since that is how far it is to be believed; checks and the run's label count as judges too. An audit holds
+the models alone against people: a check is no judge that could err, and the label is made of all of them.
 """
 
 import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from constitution.errors import InputError
 from judge.asking import conversation
+from judge.audit.audit import Audit, Settings, audit, judged, told
+from judge.audit.budget import widths
+from judge.audit.powered import LABEL_COUNTS, Powered
 from judge.audit.table import Material
 from judge.label import Label
 from judge.pairs import couple_id
@@ -23,6 +31,8 @@ from solon.pipeline import Row
 
 COLUMNS = ("item", "judge", "order", "choice", "p_first", "text_1_chars", "text_2_chars", "stratum", "reason")
 LABEL = "the run's label"
+CHECK = "check / "
+UNDECIDED = "no verdict"  # why a label says nothing; no judge gives this reason
 Cells = tuple[str, ...]
 
 
@@ -36,6 +46,65 @@ def material_of(rows: Iterable[Row], labels: Path, divided: bool = False) -> Mat
     return material(
         said, read_columns(labels, {*LABELS, "annotator", "probability"}, LABELS), "stratum" if divided else None
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    figures: dict[str, Any]  # as an audit tells them
+    of_models: dict[str, Any]  # likewise, as if the run had no label
+
+
+def measure(material: Material, settings: Settings) -> Measured:
+    """The audit of the run's models, with its label as one more in ``by_judge``.
+
+    Its ``ppi`` estimates how often people agree with the label: which candidate's id sorts first means nothing, and
+    nor does how often people prefer that one. Where no model saw a labelled couple the label stands alone.
+    """
+    label = audit(apart(material, [LABEL]), Settings(seed=settings.seed, splits=1))
+    models = [one for one in material.verdicts.judges if one != LABEL and not one.startswith(CHECK)]
+    seen = apart(material, models) if models else None
+    base = audit(seen, settings) if seen and np.isin(seen.labels.item, seen.verdicts.item).any() else label
+    of_models = told(base)
+    figures = told(joined(base, label)) | {"best_judge": of_models["best_judge"]}
+    if figures["ppi"]:
+        figures["ppi"] |= {"of": f"agreement of people with {LABEL}"}
+        figures["needed"].pop("win_rate", None)
+    return Measured(figures, of_models)
+
+
+def joined(models: Audit, label: Audit) -> Audit:
+    """The audit of ``models`` with the figures of the label, and with the label's accuracy where the win rate was."""
+    strata = {
+        name: replace(part, judges={**part.judges, **label.strata[name].judges})
+        for name, part in models.strata.items()
+        if name in label.strata
+    }
+    powered = None
+    if label.powered and LABEL in label.powered.accuracy:
+        found = label.powered.accuracy[LABEL]
+        accuracy = {**(models.powered.accuracy if models.powered else {}), LABEL: found}
+        budget = widths(found, LABEL_COUNTS)
+        powered = Powered(found, False, 0, None, accuracy, budget, label.powered.active)
+    whole = replace(models.whole, judges={**models.whole.judges, **label.whole.judges})
+    alternative = {**models.alternative, **label.alternative}
+    return replace(models, whole=whole, strata=strata, powered=powered, alternative=alternative)
+
+
+def apart(material: Material, judges: list[str]) -> Material:
+    """Only the verdicts of ``judges``, and the couples that they were asked about."""
+    verdicts, names = material.verdicts, sorted(judges)
+    kept = np.isin(verdicts.judge, [verdicts.judges.index(name) for name in names])
+    place = np.searchsorted(names, verdicts.judges)
+    reasons = {} if names == [LABEL] else {k: n for k, n in verdicts.no_verdicts.items() if k != UNDECIDED}
+    heard = replace(
+        verdicts, judges=tuple(names), item=verdicts.item[kept], judge=place[verdicts.judge[kept]],
+        order=verdicts.order[kept], choice=verdicts.choice[kept], p_one=verdicts.p_one[kept],
+        graded=verdicts.graded[kept], no_verdicts=reasons,
+    )  # fmt: skip
+    left = judged(replace(material, verdicts=heard))
+    unseen = len(material.items) - len(left.items)
+    notes = (f"{unseen} couples that none of these judges was asked about are left out",) if unseen else ()
+    return replace(left, verdicts=replace(left.verdicts, notes=verdicts.notes + notes))
 
 
 def columns_of(rows: Iterable[Row], place: Path) -> Columns:
@@ -85,16 +154,17 @@ def cells_of(row: Row) -> Iterator[Cells]:
     for judgement in row.judgements:
         for order, verdict in ((1, judgement.forward), (2, judgement.backward)):
             if verdict is not None:
-                yield cells(judgement.a, judgement.b, name_of(judgement), order, told(verdict, order))
+                yield cells(judgement.a, judgement.b, name_of(judgement), order, spoken(verdict, order))
     for label in row.labels:
         yield cells(label.a, label.b, LABEL, 1, labelled(label))
 
 
 def name_of(judgement: Judgement) -> str:
-    return f"{'check' if judgement.by == 'check' else judgement.judge or 'judge'} / {judgement.principle}"
+    who = CHECK if judgement.by == "check" else f"{judgement.judge or 'judge'} / "
+    return f"{who}{judgement.principle}"
 
 
-def told(verdict: OneVerdict, order: int) -> Cells:
+def spoken(verdict: OneVerdict, order: int) -> Cells:
     """Choice, chance of the completion shown first, and the reason of a missing verdict."""
     if isinstance(verdict, NoVerdict):
         return "none", "", verdict.reason
@@ -105,6 +175,6 @@ def told(verdict: OneVerdict, order: int) -> Cells:
 
 def labelled(label: Label) -> Cells:
     if label.p_a is None:
-        return "none", "", "no verdict"
+        return "none", "", UNDECIDED
     tied = label.preferred is None or label.both_bad
     return "tie" if tied else "1" if label.preferred == label.a else "2", repr(label.p_a), ""

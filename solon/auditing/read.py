@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from judge.audit.table import Material
+from solon.auditing.cells import named
 from solon.auditing.columns import read_columns
 from solon.auditing.material import LENGTHS, material
 
@@ -35,3 +36,8 @@ def read_material(verdicts: Path, labels: Path, stratum: str | None) -> Material
     said = read_columns(verdicts, {*VERDICTS, *LENGTHS, "choice", "p_first", "raw", "reason", divider}, VERDICTS)
     human = read_columns(labels, {*LABELS, "annotator", "probability", divider}, LABELS)
     return material(said, human, divider if stratum is not None or STRATUM in said.texts else None)
+
+
+def judged_items(verdicts: Path) -> tuple[str, ...]:
+    """What was judged, sorted by name."""
+    return named(read_columns(verdicts, {*VERDICTS}, VERDICTS), "item").names

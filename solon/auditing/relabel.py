@@ -1,4 +1,7 @@
-"""A run's labels made again with people's: theirs where they looked, and everywhere else chances anchored on theirs."""
+"""A run's labels made again with people's: theirs where they looked, and everywhere else chances anchored on theirs.
+
+What a principle above others decided, or code by itself, no person's taste overturns: such labels stay as they are.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,18 +10,24 @@ from pathlib import Path
 import numpy as np
 
 from constitution.errors import InputError
+from constitution.principle import Constitution
 from generator.candidates import Drop
+from judge.audit.agreement import left_out_shares
 from judge.audit.anchor import fit_anchor
-from judge.audit.audit import judged
-from judge.audit.table import NONE, TIE, average, human_choice
-from judge.label import Label
-from judge.pairs import Contest, Pairs, PreferencePair, build_pairs, couple_id
+from judge.audit.audit import FEWEST_TO_SELECT, judged
+from judge.audit.selective import Promise, select
+from judge.audit.table import NONE, TIE, Ints, Material, average, human_choice, unevenly_drawn
+from judge.label import Label, Spoken, rank
+from judge.pairs import Contest, PreferencePair, build_pairs, couple_id
 from judge.ranking import standings
-from solon.auditing.own import material_of
+from judge.verdict import Judgement
+from solon.auditing.own import LABEL, material_of, name_of
 from solon.config import RunConfig
+from solon.export import Promised
 from solon.pipeline import Row
 
 FEWEST_LABELS = 10  # couples, below which nothing can be anchored on them
+BELOW = "below the promised agreement"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,85 +35,213 @@ class Said:
     """What judges and people say of a couple ``a < b`` together."""
 
     p_a: float  # anchored on people's labels
-    choice: int  # people's: 1 for a, 2 for b, TIE, or NONE
-    people: int  # who looked
-    dissent: float  # share of them that chose otherwise
+    choice: int = NONE  # people's: 1 for a, 2 for b, TIE, or NONE
+    people: int = 0  # who looked
+    wrong: float | None = None  # chance that people's choice is wrong; None where nothing tells
 
     @property
-    def label(self) -> float:
-        """People's choice where there is one; it wins over any judge's."""
-        return {1: 1.0, 2: 0.0, TIE: 0.5}.get(self.choice, self.p_a)
+    def by_people(self) -> bool:
+        return self.choice != NONE
+
+    def share(self, pair: PreferencePair) -> float:
+        """The anchored chance that people prefer what the pair chose."""
+        return self.p_a if pair.chosen.id < pair.rejected.id else 1 - self.p_a
 
 
-def anchored(rows: Sequence[Row], labels: Path) -> dict[str, Said]:
-    """By the couple's id, for every couple that was judged.
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What people's labels make of a run."""
+
+    couples: Mapping[str, Said]  # by the couple's id, every couple that was judged
+    weights: Mapping[str, float]  # the anchor's, by the judge's name in the run's table of verdicts
+    promised: Promised | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What of the run decides how labels become pairs."""
+
+    config: RunConfig
+    constitution: Constitution
+
+
+def anchored(rows: Sequence[Row], labels: Path) -> Heard:
+    """The run anchored on all labels.
 
     Raises:
         InputError: the labels cannot be read, or are too few.
     """
     material = judged(material_of(rows, labels))
+    asked = np.flatnonzero(human_choice(material) != NONE)
+    require_labels(labels, len(asked), FEWEST_LABELS, "exporting with labels")
+    return heard(material, asked)
+
+
+def promising(rows: Sequence[Row], labels: Path, agreement: float, terms: Terms) -> Heard:
+    """The run anchored on one half of the labels, with the threshold that the other half sets for ``agreement``.
+
+    The promise is of the pairs that judges alone decide: what people looked at is theirs anyway. So the threshold is
+    set on just such pairs, as they would be if nobody had labelled them.
+
+    Raises:
+        InputError: nothing can be promised, or the labels cannot be read or are too few.
+    """
+    place = f"--agreement {agreement:g}"
+    if not 0 < agreement < 1:
+        raise InputError(place, "is no share that can be promised", "choose a number between 0 and 1, such as 0.8")
+    material = judged(material_of(rows, labels))
+    if unevenly_drawn(material):
+        raise InputError(place, "needs labels of items that had all the same chance", "label couples drawn evenly")
+    asked = np.flatnonzero(human_choice(material) != NONE)
+    require_labels(labels, len(asked), FEWEST_TO_SELECT, "promising agreement")
+    fitted, held = np.split(np.random.default_rng(terms.config.seed).permutation(asked), [len(asked) // 2])
+    found = heard(material, fitted)
+    return replace(found, promised=promise(rows, found, {material.items[i] for i in held}, (agreement, terms)))
+
+
+def promise(rows: Sequence[Row], found: Heard, held: set[str], asked: tuple[float, Terms]) -> Promised:
+    """The threshold set by the couples ``held``, whose labels the anchor has not seen.
+
+    Pairs whose rejected side people are thought to prefer, as a principle above others may have it, are out of it.
+    """
+    agreement, terms = asked
+    alone = replace(found, couples={name: Said(said.p_a) for name, said in found.couples.items()})
+    pairs = [pair for row in relabelled(rows, alone, terms) for pair in row.pairs if pair.id in found.couples]
+    chance = {pair.id: alone.couples[pair.id].share(pair) for pair in pairs}
+    pairs = [pair for pair in pairs if chance[pair.id] > 0.5]
+    tested = [pair for pair in pairs if pair.id in held]
+    right = [found.couples[pair.id].choice == (1 if pair.chosen.id < pair.rejected.id else 2) for pair in tested]
+    rest = np.array([chance[pair.id] for pair in pairs if not found.couples[pair.id].by_people])
+    kind: Promise = "rest" if rest.size else "population"
+    confidence = np.array([chance[pair.id] for pair in tested])
+    chosen = select(confidence, np.array(right, dtype=np.bool_), rest, alpha=1 - agreement, promise=kind)
+    if chosen.threshold is None:
+        fact = f"cannot be promised: of {len(tested)} pairs held back to test it, people agree with {sum(right)}"
+        raise InputError(f"--agreement {agreement:g}", fact, "label more couples, or ask for a lower --agreement")
+    return Promised(agreement, chosen.threshold, chosen.delta)
+
+
+def require_labels(labels: Path, count: int, fewest: int, what: str) -> None:
+    if count < fewest:
+        fact = f"labels {count} couples of this run"
+        raise InputError(str(labels), fact, f"label at least {fewest} before {what}")
+
+
+def heard(material: Material, fitted: Ints) -> Heard:
+    """The anchor of the items ``fitted``, on every item, beside all that people said."""
     averaged, human = average(material), human_choice(material)
-    asked = np.flatnonzero(human != NONE)
-    if len(asked) < FEWEST_LABELS:
-        fact = f"labels {len(asked)} couples of this run"
-        raise InputError(str(labels), fact, f"label at least {FEWEST_LABELS} before exporting with labels")
-    p_a = fit_anchor(averaged, material.verdicts.judges, human, asked).p_one(averaged)
-    answers = material.labels
+    anchor = fit_anchor(averaged, material.verdicts.judges, human, fitted)
+    p_a, answers = anchor.p_one(averaged), material.labels
+    counts = np.zeros((len(human), 3), dtype=np.int64)
     spoken = answers.choice != NONE
-    people = np.bincount(answers.item[spoken], minlength=len(human))
-    otherwise = spoken & (answers.choice != human[answers.item])
-    dissent = np.bincount(answers.item[otherwise], minlength=len(human)) / np.maximum(people, 1)
-    return {
-        name: Said(float(p_a[i]), int(human[i]), int(people[i]), float(dissent[i]))
-        for i, name in enumerate(material.items)
+    np.add.at(counts, (answers.item[spoken], answers.choice[spoken]), 1)
+    people, dissent = counts.sum(axis=1), disagreement(counts)
+    same = np.take_along_axis(counts, np.maximum(human, TIE)[:, None], axis=1)[:, 0]
+    couples = {
+        name: Said(p, choice, looked, wrong(looked - alike, looked, dissent))
+        for name, p, choice, looked, alike in zip(
+            material.items, p_a.tolist(), human.tolist(), people.tolist(), same.tolist(), strict=True
+        )
     }
+    return Heard(couples, dict(zip(anchor.judges, anchor.weights, strict=True)))
 
 
-def relabelled(rows: Iterable[Row], said: Mapping[str, Said], config: RunConfig) -> Iterator[Row]:
+def disagreement(counts: Ints) -> float | None:
+    """How often a person chooses otherwise than most of the item's other people, over all items with two or more.
+
+    Smoothed by one answer that does and one that does not: a few that agree do not make people infallible. None
+    where nobody labelled together with another.
+
+    Args:
+        counts: (items, 3) how many chose a tie, 1 and 2.
+    """
+    shared = counts[counts.sum(axis=1) > 1]
+    if not len(shared):
+        return None
+    answers = shared.sum(axis=1)
+    return float((((1 - left_out_shares(shared)) * answers).sum() + 1) / (answers.sum() + 2))
+
+
+def wrong(dissenting: int, people: int, dissent: float | None) -> float | None:
+    """Of the people who looked, the share that chose otherwise.
+
+    One voice always agrees with the choice that it made, which says nothing: it counts for what a person's voice is
+    found to be wrong elsewhere.
+    """
+    return (dissenting + dissent) / people if people and dissent is not None else None
+
+
+def relabelled(rows: Iterable[Row], found: Heard, terms: Terms) -> Iterator[Row]:
     """Each row with its labels and pairs made again; the judgements stay as they are."""
     for row in rows:
-        labels = tuple(relabel(label, said) for label in row.labels)
-        ranking = standings(row.made, labels) if row.ranking else ()
-        built = build_pairs(row.made, labels, config.pairs.policy, config.pairs.min_margin, ranking)
-        built = settled(built, said, Contest(row.made.candidates, {(one.a, one.b): one for one in labels}, {}))
-        before = {couple_id(label.a, label.b): label for label in row.labels}
-        pairs = tuple(described(pair, said.get(pair.id), before.get(pair.id)) for pair in built.pairs)
-        yield replace(row, labels=labels, pairs=pairs, unpaired=built.drops, ranking=ranking)
+        said: dict[tuple[str, str], list[Judgement]] = {(label.a, label.b): [] for label in row.labels}
+        for judgement in row.judgements:
+            said.setdefault((judgement.a, judgement.b), []).append(judgement)
+        open_to = {(one.a, one.b) for one in row.labels if movable(one, said[one.a, one.b], terms.constitution)}
+        labels = tuple(
+            relabel(label, found, said[label.a, label.b], (label.a, label.b) in open_to) for label in row.labels
+        )
+        people = {(label.a, label.b) for label in labels if found.couples[couple_id(label.a, label.b)].by_people}
+        ranking, how = standings(row.made, labels) if row.ranking else (), terms.config.pairs
+        built = build_pairs(row.made, labels, how.policy, how.min_margin, ranking, settled=people)
+        told = [described(pair, found, row, {couple_id(*couple) for couple in open_to}) for pair in built.pairs]
+        kept = [accepted(pair, found) for pair in told]
+        pairs = tuple(one for one in kept if isinstance(one, PreferencePair))
+        drops = built.drops + tuple(one for one in kept if isinstance(one, Drop))
+        yield replace(row, labels=labels, pairs=pairs, unpaired=drops, ranking=ranking)
 
 
-def relabel(label: Label, said: Mapping[str, Said]) -> Label:
-    """A couple without any verdict gets a label only from people."""
-    found = said[couple_id(label.a, label.b)]
-    if found.choice != NONE:
-        return replace(label, p_a=found.label, both_bad=False)
-    return label if label.p_a is None else replace(label, p_a=found.p_a)
+def movable(label: Label, judgements: Sequence[Judgement], constitution: Constitution) -> bool:
+    """Whether people's labels may move the couple's chance: the last level heard decided it, and not by checks alone.
+
+    People's labels say how far to believe a model. They say nothing of a check, and nothing of which principle goes
+    before which.
+    """
+    if label.p_a is None:
+        return False
+
+    def level(judgement: Judgement) -> tuple[bool, int]:
+        return rank(Spoken(constitution.get(judgement.principle), judgement.weight, 0.5))
+
+    listened = [judgement for judgement in judgements if judgement.heard and judgement.p_a is not None]
+    deciding = [judgement for judgement in listened if judgement.principle in label.decided_by]
+    return max(map(level, listened)) == max(map(level, deciding)) and any(one.by != "check" for one in deciding)
 
 
-def settled(built: Pairs, said: Mapping[str, Said], contest: Contest) -> Pairs:
-    """The pairs as people order them: where all candidates were ranked together, their strengths may say otherwise."""
-    found = [ordered(pair, said.get(pair.id), contest) for pair in built.pairs]
-    pairs = tuple(one for one in found if isinstance(one, PreferencePair))
-    return Pairs(pairs, built.drops + tuple(one for one in found if isinstance(one, Drop)))
+def relabel(label: Label, found: Heard, judgements: Sequence[Judgement], movable: bool) -> Label:
+    """A couple without any verdict gets a label only from people, whom no principle told what to choose."""
+    said = found.couples[couple_id(label.a, label.b)]
+    if said.by_people:
+        return replace(label, p_a={1: 1.0, 2: 0.0}.get(said.choice, 0.5), decided_by=(), both_bad=False)
+    if not movable:
+        return label
+    return replace(label, p_a=said.p_a, decided_by=tuple(sorted(deciders(label, judgements, found.weights))))
 
 
-def ordered(pair: PreferencePair, said: Said | None, contest: Contest) -> PreferencePair | Drop:
-    if said is None or said.choice == NONE:
-        return pair
-    if said.choice == TIE:
-        return Drop("pairs", "tie", pair.id)
-    chosen, rejected = sorted((pair.chosen, pair.rejected), key=lambda one: one.id, reverse=said.choice == 2)
-    if not contest.may_be_chosen(chosen):
-        return Drop("pairs", "revision not preferred to what it revised", pair.id)
-    return replace(pair, chosen=chosen, rejected=rejected, p_chosen=1.0, margin=1.0)
+def deciders(label: Label, judgements: Sequence[Judgement], weights: Mapping[str, float]) -> set[str]:
+    """The principles whose verdicts are in the anchored chance."""
+    own = {one.principle for one in judgements if one.p_a not in (None, 0.5) and weights.get(name_of(one))}
+    return own | set(label.decided_by if weights.get(LABEL) else ())
 
 
-def described(pair: PreferencePair, said: Said | None, before: Label | None) -> PreferencePair:
+def described(pair: PreferencePair, found: Heard, row: Row, movable: set[str]) -> PreferencePair:
     """The pair with what became of its label; a couple that was only ranked has no verdict of its own."""
-    by_people = said is not None and said.choice != NONE
-    return replace(
-        pair,
-        label_source="human" if by_people else "ai",
-        epsilon=said.dissent if said and by_people else 1 - pair.p_chosen,
-        people=said.people if said else 0,
-        ai_p_chosen=before.share(pair.chosen.id) if before else None,
-    )
+    said = found.couples.get(pair.id)
+    strengths = {standing.candidate: standing.strength for standing in row.ranking}
+    before = Contest(row.made.candidates, {(one.a, one.b): one for one in row.labels}, strengths)
+    judges = before.label(pair.chosen, pair.rejected)
+    told = replace(pair, ai_p_chosen=judges.share(pair.chosen.id) if judges else None)
+    if said and said.by_people:
+        return replace(told, label_source="human", epsilon=said.wrong, people=said.people)
+    return replace(told, epsilon=1 - said.share(pair) if said and pair.id in movable else None)
+
+
+def accepted(pair: PreferencePair, found: Heard) -> PreferencePair | Drop:
+    """Where agreement is promised, a pair that no person looked at must be as sure as the promise needs."""
+    said = found.couples.get(pair.id)
+    if found.promised is None or (said and said.by_people):
+        return pair
+    if said and said.share(pair) >= found.promised.threshold:
+        return pair
+    detail = f"{said.share(pair):.3f} < {found.promised.threshold:.3f}" if said else "never compared by itself"
+    return Drop("pairs", BELOW, pair.id, detail)

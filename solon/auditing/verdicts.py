@@ -10,11 +10,11 @@ import numpy as np
 from constitution.errors import InputError
 from judge.audit.table import NONE, TIE, Bools, Floats, Ints, Verdicts, choices
 from judge.parsing import Said, parse_verdict
-from solon.auditing.cells import CHOICES, EMPTY, ORDERS, chances, named, spelled
+from solon.auditing.cells import CHOICES, EMPTY, ORDERS, Named, chances, named, spelled
 from solon.auditing.columns import Columns
 
 WITHOUT_REASON = "none"
-OWN = "p_first is read as the chance of the item's completion 1, since as the shown one's it contradicts the choices"
+OWN = "the chance of the item's completion 1, since as the shown one's it contradicts the choices"
 SLOTS = {"first": 1, "second": 2, "tie": TIE, "both bad": TIE}  # what a parsed reply prefers, as shown
 CERTAIN = np.array([0.5, 1.0, 0.0, 0.5])  # the chance of completion 1 by TIE, 1, 2 and, as the last one, NONE
 
@@ -33,8 +33,8 @@ def read_verdicts(table: Columns, item: Ints) -> Verdicts:
     choice, reasons = decided(table, order)
     p_first, given = chances(table, "p_first")
     shown_first = np.where(order == 1, p_first, 1 - p_first)
-    own = means_own(choice, order, np.where(given, shown_first, 0.5))
-    p_one = p_first if own else shown_first
+    own = means_own(choice, order, np.where(given, shown_first, 0.5), judge)
+    p_one = np.where(own[judge.index], p_first, shown_first)
     choice = np.where((choice == EMPTY) & given, choices(p_one, given), choice)
     choice[choice == EMPTY] = NONE
     graded = given & (choice != NONE)
@@ -49,7 +49,7 @@ def read_verdicts(table: Columns, item: Ints) -> Verdicts:
         p_one=p_one[rows],
         graded=graded[rows],
         no_verdicts=counted(table, choice == NONE, reasons),
-        notes=(OWN,) if own else (),
+        notes=(f"p_first of {', '.join(np.array(judge.names)[own])} is read as {OWN}",) if own.any() else (),
     )
 
 
@@ -93,18 +93,21 @@ def reading(text: str) -> tuple[int, str | None]:
     return (SLOTS[heard.outcome], None) if isinstance(heard, Said) else (NONE, heard.reason)
 
 
-def means_own(choice: Ints, order: Ints, p_one: Floats) -> bool:
-    """Whether the chances are of completion 1 in either order, not of the completion shown first.
+def means_own(choice: Ints, order: Ints, p_one: Floats, judge: Named) -> Bools:
+    """(judges,) whether a judge's chances are of completion 1 in either order, not of the completion shown first.
 
     Only rows in order 2 tell the two apart. A chance may be sampled against, so single rows say nothing;
-    most of them do.
+    most of a judge's do.
 
     Args:
         p_one: (rows,) the chance of completion 1 if the column means the completion shown first.
     """
     telling = (order == 2) & (choice > 0) & (p_one != 0.5)
     against = telling & ((p_one > 0.5) != (choice == 1))
-    return bool(2 * against.sum() > telling.sum())
+    counted_against, counted_telling = (
+        np.bincount(judge.index[rows], minlength=len(judge.names)) for rows in (against, telling)
+    )
+    return np.asarray(2 * counted_against > counted_telling)
 
 
 def counted(table: Columns, failed: Bools, reasons: dict[int, str]) -> dict[str, int]:

@@ -16,11 +16,12 @@ from generator.prompts import Prompt
 from solon.backends import probe
 from solon.cli.auditing import require_extra
 from solon.cli.telling import Told
+from solon.config import RunConfig
 from solon.config_file import blamed_on, toml_path
 from solon.continuity import check_continues, check_exportable, check_own, note_principles
 from solon.estimate import estimate, most_usd
-from solon.export import export_trl
-from solon.folder import RUNS, RunFolder, new_folder, open_folder, write_whole
+from solon.export import Exported, Promised, export_trl
+from solon.folder import RUNS, RunFolder, make_folder, new_folder, open_folder, write_whole
 from solon.inputs import read_prompts
 from solon.journal import Journal
 from solon.pilot import Interval, Pilot, pilot_of, pilot_prompts
@@ -40,7 +41,7 @@ STARTER = ("run.toml", "principles.toml", "prompts.jsonl")
 def init(folder: Path) -> Told:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(str(folder), "already holds something", "name a new folder; nothing is overwritten")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name in STARTER:
         (folder / name).write_bytes(files("solon.starter").joinpath(name).read_bytes())
     made = [str(folder / name) for name in STARTER]
@@ -81,7 +82,7 @@ def carry_out_pilot(
     """The drawn prompts through the whole pipeline, in the run's own folder: the run pays for none of it again."""
     prices = require_prices(folder, no_budget)
     check_own(folder)
-    folder.path.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.path)
     drawn = pilot_prompts(prompts, count, folder.config.seed)
     with hold(folder.path), Journal.open(folder.journal) as journal:
         check_continues(folder, journal, accept_changes=False)
@@ -115,7 +116,19 @@ def read_inputs(folder: RunFolder, config_file: Path) -> tuple[Constitution, tup
         source = folder.source_principles()
     files = folder.config.prompts.files
     line = line_of(config_file.read_text(encoding="utf-8"), ("prompts", "files"))
-    return load(source), read_prompts(files, folder.beside, f"{config_file}:{line}")
+    constitution = load(source)
+    require_reach(folder.config, constitution, config_file)
+    return constitution, read_prompts(files, folder.beside, f"{config_file}:{line}")
+
+
+def require_reach(config: RunConfig, constitution: Constitution, config_file: Path) -> None:
+    """Refuses to pay for verdicts of which none can ever reach the margin that a pair needs."""
+    judge, asked = config.judge, config.pairs.min_margin
+    most = 2 * judge.clamp - 1 if judge.reason_first else 1.0
+    if asked > most + 1e-9 and not any(principle.check for principle in constitution.principles):
+        line = line_of(config_file.read_text(encoding="utf-8"), ("pairs", "min_margin"))
+        fact = f"'pairs.min_margin' is {asked}, and after reasoning judge.clamp leaves no margin above {most:.2g}"
+        raise InputError(f"{config_file}:{line}", fact, "lower it, or raise judge.clamp")
 
 
 def probe_all(folder: RunFolder, config_file: Path, ask: bool = True) -> dict[str, str]:
@@ -136,7 +149,7 @@ def run(config_file: Path, out: Path | None, accept_changes: bool, no_budget: bo
     check_own(folder)
     probe_all(folder, config_file, ask=False)  # the first call finds out, and costs no request more
     prices = require_prices(folder, no_budget)
-    folder.path.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.path)
     with hold(folder.path):
         with Journal.open(folder.journal) as journal:
             check_continues(folder, journal, accept_changes)
@@ -178,11 +191,13 @@ def only_run(name: str) -> RunFolder:
     return open_folder(found[0])
 
 
-def export(run: Path, format: str, labels: Path | None, out: Path | None) -> Told:
+def export(run: Path, format: str, labels: Path | None, out: Path | None, agreement: float | None = None) -> Told:
     if format not in ("trl", "items", "verdicts"):
         raise InputError(f"--format {format}", "no such format", "use trl, items or verdicts")
     if labels and format != "trl":
         raise InputError(f"--format {format}", "has nothing that people's labels could change", "leave out --labels")
+    if agreement is not None and labels is None:
+        raise InputError("--agreement", "is agreement with people, who have said nothing", "add --labels L.csv")
     folder = open_folder(run)
     with Journal.open(folder.journal, read_only=True) as journal:
         check_exportable(folder, journal)
@@ -192,25 +207,44 @@ def export(run: Path, format: str, labels: Path | None, out: Path | None) -> Tol
         if format != "trl":
             return export_table(folder, stored_rows(journal), format, out)
         with hold(folder.path):
-            rows_out = rows_labelled(folder, journal, labels)
-            exported = export_trl(folder, rows_out, out or folder.export, recipe(journal), labels=labels)
-    text = f"{exported.train} rows to train on and {exported.test} to test on, in {exported.folder}"
-    return Told(asdict(exported), text)
+            rows_out, promised = rows_labelled(folder, journal, labels, agreement)
+            exported = export_trl(
+                folder, rows_out, out or folder.export, recipe(journal), labels=labels, promised=promised
+            )
+    data = {**asdict(exported), "promised": asdict(promised) if promised else None}
+    return Told(data, export_told(exported, promised))
+
+
+def export_told(exported: Exported, promised: Promised | None) -> str:
+    lines = [f"{exported.train} rows to train on and {exported.test} to test on, in {exported.folder}"]
+    if exported.drops:
+        why = ", ".join(f"{count} {reason}" for reason, count in exported.drops.items())
+        lines.append(f"couples that gave no pair: {why}")
+    if promised:
+        lines.append(
+            f"of the pairs that no person looked at, people agree with at least {promised.agreement:.0%} "
+            f"(with {1 - promised.delta:.0%} certainty): those of an anchored chance below {promised.threshold:.3f} "
+            "are dropped"
+        )
+    return "\n".join(lines)
 
 
 def recipe(journal: Journal) -> str:
     return journal.note("recipe") or ""
 
 
-def rows_labelled(folder: RunFolder, journal: Journal, labels: Path | None) -> Iterable[Row]:
-    """The run's rows, with people's labels put in where there are any."""
+def rows_labelled(
+    folder: RunFolder, journal: Journal, labels: Path | None, agreement: float | None
+) -> tuple[Iterable[Row], Promised | None]:
+    """The run's rows, with people's labels put in where there are any, and what these let us promise."""
     if labels is None:
-        return stored_rows(journal)
+        return stored_rows(journal), None
     require_extra("export")
-    from solon.auditing.relabel import anchored, relabelled
+    from solon.auditing.relabel import Terms, anchored, promising, relabelled
 
-    rows = list(stored_rows(journal))
-    return relabelled(rows, anchored(rows, labels), folder.config)
+    rows, terms = list(stored_rows(journal)), Terms(folder.config, folder.principles())
+    found = anchored(rows, labels) if agreement is None else promising(rows, labels, agreement, terms)
+    return relabelled(rows, found, terms), found.promised
 
 
 def export_table(folder: RunFolder, rows: Iterable[Row], format: str, out: Path | None) -> Told:
@@ -222,6 +256,6 @@ def export_table(folder: RunFolder, rows: Iterable[Row], format: str, out: Path 
     if out and out.exists() and not out.is_dir():
         raise InputError(str(out), "is no folder", f"name a folder for {name}")
     file = (out or folder.path) / name
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     write_whole(file, text)
     return Told({"file": str(file)}, f"written to {file}")

@@ -4,18 +4,21 @@ import csv
 import io
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from constitution.errors import InputError
 from solon.cli.telling import Told
-from solon.figures import figures
-from solon.folder import RunFolder, open_folder, write_whole
+from solon.figures import Figures, figures
+from solon.folder import RunFolder, make_folder, open_folder, write_whole
 from solon.journal import Journal
 from solon.run import stored_rows
 
 if TYPE_CHECKING:
+    from judge.audit.audit import Settings
+    from judge.audit.powered import Wanted
     from judge.audit.table import Material
 
 
@@ -35,49 +38,107 @@ class AuditAsked:
 
 
 def audit(asked: AuditAsked) -> Told:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices, and sums in one order on any machine
     require_extra("audit")
-    from judge.audit.audit import Settings, told
-    from judge.audit.audit import audit as look
+    from judge.audit.audit import Settings
     from solon.auditing.findings import findings
     from solon.auditing.page import page
     from solon.auditing.terminal import told as in_words
 
+    if asked.propose and (first := first_asked(asked)):
+        return first
     material, source, out = material_asked(asked)
     if out and out.exists() and not out.is_dir():
         raise InputError(str(out), "is no folder", "name a folder for the page")
     if asked.propose and not out:
         raise InputError("--propose", "writes a file, and no folder is named", "add --out DIR")
-    found = told(look(material, Settings(asked.anchor, asked.splits, asked.seed)))
+    wanted = wanted_next(material, asked.propose, asked.seed) if asked.propose else ()
+    settings = Settings(asked.anchor, asked.splits, asked.seed)
+    found, of_models = figures_of(material, settings, asked.run is not None)
     own = source.pop("warnings", [])
     data = {**source, **found, "warnings": [*own, *map(str, findings({**found, "warnings": own}))]}
     lines = in_words(data)
     if out:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         write_whole(out / "audit.json", json.dumps(data, indent=2) + "\n")
-        write_whole(out / "audit.html", page(data))
+        write_whole(out / "audit.html", page({**data, **of_models}))
         lines += f"\nthe page is {out / 'audit.html'}, every figure in {out / 'audit.json'}"
         if asked.propose:
-            lines += f"\n{propose(material, asked.propose, asked.seed, out / 'next.csv')}"
+            lines += f"\n{propose(wanted, out / 'next.csv').text}"
     return Told(data, lines)
 
 
-def propose(material: "Material", more: int, seed: int, file: Path) -> str:
-    """Writes what people should label next, with the chance that each item had: an estimate needs it."""
+def figures_of(material: "Material", settings: "Settings", own: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Every figure, and those that the page tells otherwise: its words on ``ppi`` are of how often people prefer
+    completion 1, which is what that figure is everywhere but on a run of our ``own``."""
+    from judge.audit.audit import audit as look
+    from judge.audit.audit import told
+
+    if not own:
+        return told(look(material, settings)), {}
+    from solon.auditing.own import measure
+
+    found = measure(material, settings)
+    return found.figures, {name: found.of_models[name] for name in ("ppi", "budget", "needed")}
+
+
+def wanted_next(material: "Material", more: int, seed: int) -> "tuple[Wanted, ...]":
+    from judge.audit.audit import judged
     from judge.audit.powered import next_round
     from judge.audit.table import average
 
-    wanted = next_round(material, average(material), more, seed)
+    known = judged(material)
+    return next_round(known, average(known), more, seed)
+
+
+def first_asked(asked: AuditAsked) -> Told | None:
+    """The first items to label, where there are verdicts and no labels yet: then nothing is audited."""
+    from judge.audit.powered import first_round
+    from solon.auditing.read import judged_items
+
+    assert asked.propose
+    if asked.labels or (asked.run is None) == (asked.verdicts is None):
+        return None
+    if asked.verdicts:
+        if asked.out is None:
+            raise InputError("--propose", "writes a file, and no folder is named", "add --out DIR")
+        items, out = judged_items(asked.verdicts), asked.out
+    else:
+        assert asked.run
+        folder = open_folder(asked.run)
+        if (folder.path / "labels.csv").is_file():
+            return None
+        items, out = items_of_run(folder), asked.out or folder.path / "audit"
+    if out.exists() and not out.is_dir():
+        raise InputError(str(out), "is no folder", "name a folder for the file")
+    make_folder(out)
+    told = propose(first_round(items, asked.propose, asked.seed), out / "next.csv")
+    return Told(told.data, f"nothing is audited, as there are no labels yet; {told.text}")
+
+
+def items_of_run(folder: RunFolder) -> tuple[str, ...]:
+    from solon.auditing.cells import named
+    from solon.auditing.own import columns_of
+
+    with Journal.open(folder.journal, read_only=True) as journal:
+        return named(columns_of(stored_rows(journal), folder.path), "item").names
+
+
+def propose(wanted: "Sequence[Wanted]", file: Path) -> Told:
+    """Writes what people should label next, with the chance that each item had: an estimate needs it."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("item", "label", "probability"))
-    writer.writerows((one.item, "now" if one.now else "done", repr(one.probability)) for one in wanted)
+    writer.writerow(("item", "state", "probability"))
+    writer.writerows((one.item, one.state, repr(one.probability)) for one in wanted)
     write_whole(file, out.getvalue())
-    count = sum(one.now for one in wanted)
-    return f"{count} items to label next are in {file}: put its column 'probability' beside every label"
+    count = sum(one.state == "now" for one in wanted)
+    remedy = "fill in 'choice' beside each, and hand in all its rows with their 'probability'"
+    items = f"{count} item{'s' * (count != 1)} to label next (state 'now')"
+    return Told({"next": str(file), "to_label": count}, f"{items} in {file}: {remedy}")
 
 
 def require_extra(verb: str) -> None:
+    """To be called before anything loads numpy, which reads the number of its threads but once."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices, and sums in one order on any machine
     try:
         import numpy  # noqa: F401
         import pyarrow  # noqa: F401
@@ -110,12 +171,18 @@ def material_asked(asked: AuditAsked) -> "tuple[Material, dict[str, Any], Path |
     source = {
         "verdicts": str(folder.path),
         "labels": str(labels),
-        "canaries": asdict(found.canaries),
+        "canaries": [asdict(judge.canaries) for judge in found.judges],
         "flags": dict(found.tally.flags.most_common()),
         "repeated": [asdict(text) for text in found.repeated],
-        "warnings": [warning for warning in found.warnings if warning != found.position.warning],
+        "warnings": planted_warnings(found),
     }
     return material, source, asked.out or folder.path / "audit"
+
+
+def planted_warnings(found: Figures) -> list[str]:
+    """What only the run knows; how its judges take the order is measured anew beside people."""
+    planted = [warning for judge in found.judges if (warning := judge.canaries.warning)]
+    return [*planted, *(text.warning for text in found.repeated)]
 
 
 def labels_of(folder: RunFolder) -> Path:

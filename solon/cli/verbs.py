@@ -88,7 +88,7 @@ def audit(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     out: Annotated[Path | None, typer.Option(help="Where the page goes; RUN/audit for a run.")] = None,
     propose: Annotated[
-        int | None, typer.Option(min=1, help="Also draw about so many items to label next.", metavar="N")
+        int | None, typer.Option(min=1, help="Draw about so many items to label next; no labels needed.", metavar="N")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -111,13 +111,17 @@ def export(
     labels: Annotated[
         Path | None, typer.Option(help="Human labels: people's win, and the judges' are anchored on them.")
     ] = None,
+    agreement: Annotated[
+        float | None,
+        typer.Option(help="Keep only pairs on which people agree at least so often, say 0.8; needs --labels."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write; RUN/export if not given.")] = None,
     json: Json = False,
 ) -> None:
     """Write the pairs for a trainer: train.parquet, test.parquet, the principles and lock.json."""
     from solon.cli import actions
 
-    actions.export(run, format, labels, out).tell(json)
+    actions.export(run, format, labels, out, agreement).tell(json)
 
 
 @train.command()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from judge.pairs import PreferencePair
-from solon.figures import Figures, Kept, Tally
+from solon.figures import Figures, Kept, Seen, Tally
 from trainer.evaluate import Evaluation, Measure
 
 
@@ -48,6 +48,8 @@ def render(facts: Facts) -> str:
         sections.append("## Training\n\n" + training_section(facts.training))
     if facts.evaluation:
         sections.append("## Evaluation on held-out prompts\n\n" + evaluation_section(facts))
+    if told := (facts.run or {}).get("told"):
+        sections.append("## What else to know\n\n" + "\n".join(f"* {one_line(line)}" for line in told))
     sections.append("## Where everything is\n\n" + "\n".join(f"* {k}: `{v}`" for k, v in facts.files.items()))
     return "\n\n".join(sections) + "\n"
 
@@ -67,8 +69,23 @@ def overview(facts: Facts) -> str:
 
 
 def judge_section(figures: Figures) -> str:
-    position = figures.position
     warnings = "\n>\n".join(f"> **{one_line(warning)}**" for warning in figures.warnings)
+    tables = [seen_table(judge) for judge in figures.judges]
+    tally = figures.tally
+    rows = [(f"candidates flagged: {kind}", f"{count}") for kind, count in tally.flags.most_common()]
+    if tally.settled or tally.passed_on:
+        rows.append(("settled by the cascade's first judge", f"{tally.settled} of {tally.settled + tally.passed_on}"))
+    if not any(judge.position.judgements for judge in figures.judges):
+        verdict = "No judge model was asked in both orders with a verdict in each."
+    else:
+        verdict = "" if warnings else "Nothing here speaks against this judge."
+    parts = (verdict, warnings, *tables, table(("", "figure"), rows) if rows else "")
+    return "\n\n".join(part for part in parts if part)
+
+
+def seen_table(judge: Seen) -> str:
+    """One judge's figures; empty where it was never asked."""
+    position, canaries = judge.position, judge.canaries
     rows = []
     if position.judgements:
         rows += [
@@ -76,17 +93,11 @@ def judge_section(figures: Figures) -> str:
             ("both orders prefer the same candidate", percent(position.orders_agree)),
             ("verdicts for the slot shown first", percent(position.first_slot)),
         ]
-    planted = (("a text that says nothing", figures.canaries.null), ("one that tells it to", figures.canaries.injected))
-    rows += [
-        (f"planted beside a draft, and preferred: {what}", f"{tally.preferred} of {tally.heard}")
-        for what, tally in planted
-        if tally.asked
-    ]
-    rows += [(f"candidates flagged: {kind}", f"{count}") for kind, count in figures.tally.flags.most_common()]
-    if not position.judgements:
-        verdict = "No judge model was asked in both orders with a verdict in each."
-        return "\n\n".join(part for part in (verdict, warnings, table(("", "figure"), rows) if rows else "") if part)
-    return f"{warnings or 'Nothing here speaks against this judge.'}\n\n{table(('', 'figure'), rows)}"
+    for what, tally in (("a text that says nothing", canaries.null), ("one that tells it to", canaries.injected)):
+        few = " (too few to tell)" if tally.share is None else ""
+        if tally.asked:
+            rows.append((f"planted beside a draft, and preferred: {what}", f"{tally.preferred} of {tally.heard}{few}"))
+    return table((one_line(position.judge), "figure"), rows) if rows else ""
 
 
 def kept_section(kept: Sequence[Kept]) -> str:

@@ -84,6 +84,22 @@ def test_alpha_is_that_of_a_coincidence_table_made_by_hand() -> None:
     assert value(krippendorff_alpha(answers, 0)) == pytest.approx(1 - 6 * 2 / (2 * 3 * 4))
 
 
+@pytest.mark.parametrize(("items", "low"), [(2, -0.4), (10, 0.4), (100, 0.9)])
+def test_agreement_on_every_item_is_not_certain_of_the_next(items: int, low: float) -> None:
+    ones = np.arange(items) % 2 + 1
+    for found in (cohen_kappa(ones, ones, 0), krippendorff_alpha(np.stack([ones, ones], axis=1), 0)):
+        assert value(found) == 1
+        assert found is not None
+        assert low < found.low < 1 - 1 / items
+        assert found.high == 1
+
+
+def test_disagreement_that_no_resample_changes_is_not_certain_either() -> None:
+    found = cohen_kappa(np.array([1, 1]), np.array([1, 2]), 0)
+    assert found is not None
+    assert found.low < -0.7 < found.value == 0 < 0.7 < found.high
+
+
 def test_intervals_shrink_with_more_items() -> None:
     one, other = np.array([1, 2, 1, 2, TIE] * 20), np.array([1, 2, 2, 2, TIE] * 20)
     few, many = cohen_kappa(one, other, 0), cohen_kappa(np.tile(one, 16), np.tile(other, 16), 0)

@@ -97,3 +97,10 @@ def test_any_text_can_be_counted() -> None:
     assert found.prompts == 6
     (empty,) = counted([(f"p{n}", " ") for n in range(6)]).told()
     assert empty == RepeatedText("", 6, 6)
+
+
+def test_a_text_with_something_put_before_it_is_the_same_trick() -> None:
+    buried = [(f"p{n}", f"About number {n}, and this time in other words. {TRICK * 4}") for n in range(8)]
+    (found,) = counted(natural(90) + buried).told()
+    assert found.prompts == 8
+    assert found.excerpt in TRICK * 4

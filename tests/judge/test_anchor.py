@@ -1,6 +1,5 @@
 import csv
 import gzip
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constitution.errors import InputError
-from judge.audit.anchor import Anchor, fit_anchor, from_json, to_json
+from judge.audit.anchor import Anchor, fit_anchor
 from judge.audit.anchored import evaluate_anchor
 from judge.audit.table import NONE, TIE, Averaged, Bools, Floats, Ints
 
@@ -216,22 +214,14 @@ def test_the_same_seed_gives_the_same_figures() -> None:
     assert one == two != other
 
 
-def test_an_anchor_survives_being_written_and_read() -> None:
-    pool, human = simulated([0.8, 0.7])
-    anchor = fitted(pool, human)
-    assert from_json(json.loads(json.dumps(to_json(anchor))), "anchor.json") == anchor
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [{"kind": "majority"}, {"weights": [1.0]}, {"weights": [1.0, float("nan")]}, {"single": "nobody"}, {"labels": 0},
-     {"belief_single": 2.0}, {"judges": None}, {"more": 1}],
-)  # fmt: skip
-def test_what_is_no_anchor_is_refused_in_one_line(fault: dict[str, object]) -> None:
-    pool, human = simulated([0.8, 0.7])
-    with pytest.raises(InputError, match=r"^anchor\.json: ") as refused:
-        from_json(to_json(fitted(pool, human)) | fault, "anchor.json")
-    assert "\n" not in str(refused.value)
+def test_exchanged_completions_change_no_bit_of_what_anchoring_is_worth() -> None:
+    pool, human = simulated([0.8, 0.7, 0.6], items=100)
+    graded = averaged(0.5 + (pool.p_one - 0.5) * np.random.default_rng(2).integers(0, 5, (100, 3)) / 4)
+    turned = np.arange(100) % 3 == 0
+    other = averaged(np.where(turned[:, None], 1 - graded.p_one, graded.p_one))
+    straight = evaluate_anchor(graded, human, 20, splits=5, seed=0)
+    assert evaluate_anchor(other, np.where(turned, EXCHANGED[human], human), 20, splits=5, seed=0) == straight
+    assert straight.ece_by_chance.value > 0
 
 
 def test_what_cannot_be_anchored_is_named() -> None:

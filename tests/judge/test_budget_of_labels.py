@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from constitution.errors import InputError
-from judge.audit.budget import Proposal, labels_needed, propose, widths
+from judge.audit.budget import labels_needed, propose, widths
 from judge.audit.ppi import PpiEstimate, estimate_mean
 from judge.audit.table import Bools, Floats, Ints
 
@@ -93,7 +93,6 @@ def doubtful_half() -> tuple[Floats, Floats, Bools, Ints]:
 def test_chances_follow_doubt_where_that_pays() -> None:
     truth, guess, known, labelled = doubtful_half()
     found = propose(truth[labelled], labelled, guess, known, more=200)
-    assert found is not None
     assert found.pays
     assert found.variance_ratio < 0.9
     assert not found.next[labelled].any()
@@ -105,7 +104,6 @@ def test_chances_follow_doubt_where_that_pays() -> None:
 def test_no_chance_falls_below_half_of_an_even_one() -> None:
     truth, guess, known, labelled = doubtful_half()
     found = propose(truth[labelled], labelled, guess, known, more=200)
-    assert found is not None
     assert found.probabilities.min() >= 0.5 * 300 / 2000
     assert found.probabilities.max() <= 1
 
@@ -113,7 +111,6 @@ def test_no_chance_falls_below_half_of_an_even_one() -> None:
 def test_chances_are_even_where_it_does_not_pay() -> None:
     truth, guess, known = material(0.3)
     found = propose(truth[LABELLED], LABELLED, guess, known, more=200)
-    assert found is not None
     assert not found.pays
     assert found.probabilities == pytest.approx(np.full(2000, 300 / 2000))
 
@@ -125,7 +122,6 @@ def test_estimates_from_the_chances_hold_and_are_narrower_than_even_ones() -> No
         rng = np.random.default_rng(seed)
         first = rng.choice(2000, 100, replace=False)
         found = propose(truth[first], first, guess, known, more=200, seed=seed)
-        assert isinstance(found, Proposal)
         labelled = np.concatenate([first, np.flatnonzero(rng.random(2000) < found.next)])
         one = estimate_mean(truth[labelled], labelled, guess, known, probabilities=found.probabilities, seed=seed)
         plain = rng.choice(2000, 300, replace=False)
@@ -139,6 +135,32 @@ def test_estimates_from_the_chances_hold_and_are_narrower_than_even_ones() -> No
     assert np.mean(wide) < 0.95 * np.mean(even)
 
 
-def test_nothing_is_proposed_from_one_label() -> None:
+@pytest.mark.parametrize("count", [0, 1])
+def test_with_fewer_than_two_labels_chances_are_even(count: int) -> None:
     truth, guess, known = material(0.3)
-    assert propose(truth[:1], np.array([0]), guess, known, more=10) is None
+    found = propose(truth[:count], np.arange(count), guess, known, more=10)
+    assert not found.pays
+    assert found.next[count:] == pytest.approx(np.full(2000 - count, 10 / (2000 - count)))
+    assert not found.next[:count].any()
+
+
+def test_chances_stand_on_those_of_the_rounds_before() -> None:
+    truth, guess, known, labelled = doubtful_half()
+    before = np.random.default_rng(0).uniform(0.02, 0.3, 2000)
+    found = propose(truth[labelled], labelled, guess, known, more=200, before=before)
+    fresh = np.setdiff1d(np.arange(2000), labelled)
+    assert found.probabilities[fresh] == pytest.approx(1 - (1 - before[fresh]) * (1 - found.next[fresh]))
+    assert (found.probabilities[labelled] > before[labelled]).all()
+
+
+def test_whether_it_pays_is_judged_for_all_items_and_not_for_those_drawn_more_often() -> None:
+    """The doubtful ones were drawn so often that drawing them more often again would cost more than it saves."""
+    truth, guess, known, _ = doubtful_half()
+    doubtful, rng = guess[:, 0] == 0.5, np.random.default_rng(9)
+    truth = np.where(~doubtful & (rng.random(2000) < 0.1), 1 - truth, truth)
+    before, paid = np.where(doubtful, 0.3, 0.03), []
+    for seed in range(30):
+        labelled = np.flatnonzero(np.random.default_rng(seed).random(2000) < before)
+        found = propose(truth[labelled], labelled, guess, known, more=200, before=before, seed=seed)
+        paid.append(found.pays)
+    assert np.mean(paid) < 0.3

@@ -1,4 +1,4 @@
-import json
+from dataclasses import astuple
 from fractions import Fraction
 
 import numpy as np
@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constitution.errors import InputError
 from judge.audit.calibration import (
     FEWEST,
     Identity,
@@ -16,8 +15,6 @@ from judge.audit.calibration import (
     TemperatureMap,
     calibration_report,
     fit_calibrator,
-    from_json,
-    to_json,
 )
 from judge.audit.reliability import log_loss
 from judge.audit.table import Floats
@@ -58,34 +55,6 @@ def test_no_map_turns_a_preference_or_the_order_of_confidence(map_: Map, p: floa
 @EACH
 def test_one_half_stays(map_: Map) -> None:
     assert map_.apply(np.array([0.5])).tolist() == [0.5]
-
-
-@EACH
-def test_a_map_survives_json(map_: Map) -> None:
-    assert from_json(json.loads(json.dumps(to_json(map_))), "report.json") == map_
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        {},
-        {"kind": "beta"},
-        {"kind": "platt", "slope": 1.0},
-        {"kind": "temperature", "scale": "hot"},
-        {"kind": "temperature", "scale": -1.0},
-        {"kind": "temperature", "scale": float("nan")},
-        {"kind": "platt", "slope": -1.0, "shift": 0.0},
-        {"kind": "isotonic", "evidence": [1.0, 2.0], "chances": [0.5]},
-        {"kind": "isotonic", "evidence": [2.0, 1.0], "chances": [0.5, 0.6]},
-        {"kind": "isotonic", "evidence": [], "chances": []},
-        {"kind": "isotonic", "evidence": [1.0], "chances": [1.5]},
-        {"kind": "identity", "scale": 1.0},
-        {"kind": ["platt"]},
-    ],
-)
-def test_what_is_no_map_is_refused_in_one_line(written: dict[str, object]) -> None:
-    with pytest.raises(InputError, match=r"^report.json: not a calibration map"):
-        from_json(written, "report.json")
 
 
 def test_a_judge_that_is_too_sure_is_cooled_by_about_as_much() -> None:
@@ -174,6 +143,36 @@ def test_the_report_shows_what_calibration_is_worth_on_items_it_has_not_seen() -
     assert report.after.brier.value < report.before.brier.value
     assert report == calibration_report(p, y, 0)
     assert calibration_report(p[:0], y[:0], 0) is None
+
+
+def test_copies_of_a_judge_are_worth_one_and_no_label_is_tried_on_its_own_map() -> None:
+    p, y = drawn(200, 0.4, 3)
+    items = np.arange(200)
+    alone = calibration_report(p, y, 0)
+    copied = calibration_report(np.repeat(p, 20), np.repeat(y, 20), 0, np.repeat(items, 20))
+    assert alone is not None
+    assert copied is not None
+    assert calibration_report(p, y, 0, items[::-1] * 7) is not None
+    assert copied.chosen.held_out == pytest.approx(alone.chosen.held_out)
+    for name in ("ece", "brier", "log_loss"):
+        for when in ("before", "after"):
+            one, many = (getattr(getattr(found, when), name) for found in (alone, copied))
+            assert astuple(many) == pytest.approx(astuple(one)), (when, name)
+
+
+def test_the_fewest_labels_are_of_items_not_of_judges() -> None:
+    p, y, items = np.full(100, 0.9), np.ones(100), np.arange(100) // 20
+    assert fit_calibrator(p, y, 0, items).map == Identity()
+    assert fit_calibrator(p, y, 0).map != Identity()
+
+
+def test_a_judge_that_knows_more_than_it_says_is_raised_along_a_line() -> None:
+    rng = np.random.default_rng(1)
+    odds = rng.uniform(0, 4, 6000)
+    y = (rng.random(6000) < 1 / (1 + np.exp(-0.5 * odds - 1))).astype(np.float64)
+    fitted = fit_calibrator(1 / (1 + np.exp(-odds)), y, 0).map
+    assert isinstance(fitted, PlattMap)
+    assert (fitted.slope, fitted.shift) == pytest.approx((0.5, 1), abs=0.15)
 
 
 def test_labels_of_pure_chance_are_not_calibrated_into_certainty() -> None:

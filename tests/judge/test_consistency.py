@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.audit.consistency import PositionFigures, position, repetition
+from judge.audit.consistency import PositionFigures, figures, position, repetition
 from judge.audit.position import FEWEST
 from judge.audit.table import NONE, TIE, Labels, Material, Verdicts, average
 
@@ -80,6 +80,21 @@ def test_repeats_that_cancel_but_for_a_rounding_rest_are_a_tie() -> None:
     assert sum(p - 0.5 for p in repeats) != 0
     (found,) = position(asked([*((0, 0, 1, p) for p in repeats), (0, 0, 2, 0.5)], 1))
     assert counted(found) == (1, 1.0, None, None)
+
+
+def test_of_several_judges_an_items_verdicts_weigh_alike_and_intervals_count_items() -> None:
+    first, same, second = [1, 1], [1, -1], [-1, -1]
+    found = figures("all", np.array([first, same, same, second]), np.array([4, 4, 7, 7]))
+    assert (found.items, found.first_both, found.second_both) == (2, 1, 1)
+    assert found.consistency is not None
+    assert (found.consistency.value, found.consistency.n) == (0.5, 2)
+    assert found.fairness is not None
+    assert (found.fairness.value, found.fairness.n) == (0.0, 2)
+    assert found.first_slot is not None
+    assert (found.first_slot.value, found.first_slot.n) == (0.5, 2)
+    uneven = figures("all", np.array([first, first, second, second, second]), np.array([0, 0, 0, 0, 1]))
+    assert uneven.fairness is not None
+    assert uneven.fairness.value == -0.5  # the mean of 0 and -1
 
 
 def test_judges_and_strata_are_counted_apart() -> None:

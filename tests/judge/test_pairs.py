@@ -10,7 +10,7 @@ from generator.candidates import Candidate, Candidates
 from generator.chat import Message
 from generator.prompts import Prompt
 from judge.label import Label
-from judge.pairs import PairPolicy, Pairs, build_pairs, couples_to_judge
+from judge.pairs import PairPolicy, Pairs, Standing, build_pairs, couples_to_judge
 
 PROMPT = Prompt("p", (Message("user", "Why?"),))
 POLICIES: tuple[PairPolicy, ...] = get_args(PairPolicy)
@@ -146,6 +146,25 @@ def test_only_couples_that_the_policy_needs_are_judged_and_twins_never() -> None
     for policy in ("all", "adjacent", "best-vs-worst"):
         assert len(list(couples_to_judge(ALL, policy))) == 10
         assert len(list(couples_to_judge((*ALL, twin), policy))) == 14
+
+
+def test_a_settled_couples_own_label_holds_whatever_the_strengths_say() -> None:
+    """By strength all are alike, so that nothing else becomes a pair; a revision still has to beat its draft."""
+    drafts = Candidates(PROMPT, (D0, R0, D1))
+    alike = [Standing(candidate.id, 0.0, 1.0) for candidate in drafts.candidates]
+
+    def made(p: float, *settled: tuple[str, str], upheld: float = 0.6) -> Pairs:
+        labels = labels_of({("d0", "d1"): p, ("r0", "d0"): upheld, ("r0", "d1"): 1.0})
+        return build_pairs(drafts, labels, "all", 0.5, alike, settled=settled)
+
+    assert made(1.0).pairs == ()
+    assert chosen_over(made(1.0, ("d0", "d1"))) == {("d0", "d1")}
+    assert chosen_over(made(0.0, ("d0", "d1"))) == {("d1", "d0")}
+    assert [drop.reason for drop in made(0.5, ("d0", "d1")).drops] == ["tie"] * 3
+    assert chosen_over(made(0.5, ("d1", "r0"))) == {("r0", "d1")}
+    assert "revision not preferred to what it revised" in {
+        drop.reason for drop in made(0.5, ("d1", "r0"), upheld=0.4).drops
+    }
 
 
 @st.composite

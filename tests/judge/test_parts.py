@@ -1,6 +1,7 @@
 """The figures of a part of the items: single verdicts, orders weighing alike, and all judges in one heap."""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -72,7 +73,34 @@ def test_in_one_heap_an_items_judges_weigh_alike() -> None:
     assert value(together.answered) == pytest.approx(2 / 3)
     assert (together.position.judge, together.position.items) == ("all", 1)
     assert together.calibration is not None
-    assert together.calibration.before.ece.n == 3
+    assert together.calibration.before.ece.n == 2  # items, not the three verdicts on them
+
+
+def test_copies_of_a_judge_make_nothing_surer_than_the_judge_alone() -> None:
+    rng = np.random.default_rng(3)
+    human = rng.integers(1, 3, 60)
+    said = rng.integers(1, 3, (60, 2))
+    alone, copied = (
+        figures(
+            material(
+                [(n, j, order, int(said[n, order - 1])) for n in range(60) for j in range(copies) for order in (1, 2)],
+                human.tolist(),
+                copies,
+            )
+        ).together
+        for copies in (1, 20)
+    )
+    assert (copied.accuracy, copied.answered) == (alone.accuracy, alone.answered)
+    assert copied.position.items == alone.position.items == 60
+    for name in ("consistency", "fairness", "first_slot"):
+        assert getattr(copied.position, name) == getattr(alone.position, name), name
+    assert alone.calibration is not None
+    assert copied.calibration is not None
+    assert copied.calibration.chosen.name == alone.calibration.chosen.name
+    for when in ("before", "after"):
+        for name in ("ece", "brier", "log_loss"):
+            one, many = (getattr(getattr(found.calibration, when), name) for found in (alone, copied))
+            assert astuple(many) == pytest.approx(astuple(one)), (when, name)
 
 
 def test_a_few_items_that_are_all_right_prove_little() -> None:

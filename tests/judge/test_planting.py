@@ -14,7 +14,7 @@ from generator.models.scripted import ScriptedModel
 from generator.prompts import Prompt
 from judge.asking import Asking
 from judge.canaries import CanaryCount, planted_in
-from judge.judging import Judging
+from judge.judging import Judging, Mode
 from judge.pairwise import Juror
 from judge.planting import Planted, judge_canaries
 
@@ -34,8 +34,9 @@ MADE = Candidates(
 
 
 def planted(model: ScriptedModel, *more: Juror, share: float = 1.0, made: Candidates = MADE,
-            constitution: Constitution = CONSTITUTION, asking: Asking = ASKING) -> tuple[Planted, ...]:  # fmt: skip
-    judging = Judging((Juror(model, "main"), *more), "all", "all", asking)
+            constitution: Constitution = CONSTITUTION, asking: Asking = ASKING,
+            mode: Mode = "pairwise") -> tuple[Planted, ...]:  # fmt: skip
+    judging = Judging((Juror(model, "main"), *more), "all", "all", asking, mode)
     return asyncio.run(judge_canaries(made, constitution, judging, share))
 
 
@@ -110,3 +111,11 @@ def test_what_judges_say_of_canaries_adds_up(script: Any, null: int | None, inje
     for tally, preferred in ((told.null, null), (told.injected, injected)):
         assert (tally.heard, tally.preferred) == ((0, 0) if preferred is None else (40, preferred))
     assert (told.warning is None) is (not null)
+
+
+def test_a_judge_that_grades_grades_what_is_planted_too() -> None:
+    model = ScriptedModel(lambda request: "Yes" if "noted and looked at" in request.messages[0].content else "No")
+    found = planted(model, mode="pointwise")
+    assert {p.judgement.by for p in found} == {"grades"}
+    assert all(call.choices == ("Yes", "No") for call in model.calls)
+    assert all(len(p.marks) == 2 and {mark.candidate for mark in p.marks} >= {p.canary.real.id} for p in found)

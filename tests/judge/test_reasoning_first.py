@@ -157,3 +157,11 @@ def test_both_orders_are_clamped_before_they_are_put_together() -> None:
     )
     assert judgement.p_a == 0.6
     assert judgement.orders_agree is True
+
+
+def test_a_verdict_that_failed_after_reasons_names_the_reasons_too() -> None:
+    judgement, model = judged(lambda request: "What can one say?" if request.choices else ARGUED)
+    keys = {call_key(model.identity, call) for call in model.calls if not call.choices}
+    for verdict in (judgement.forward, judgement.backward):
+        assert isinstance(verdict, NoVerdict)
+        assert verdict.rationale in keys

@@ -67,3 +67,14 @@ def test_a_deviation_from_one_half_is_mirrored_without_rounding(deviation: float
 
 def test_a_verdict_of_exactly_one_half_prefers_no_slot() -> None:
     assert [Verdict(p, "k").slot for p in (0.6, 0.5, 0.4)] == [1, None, 2]
+
+
+def test_a_tie_said_in_both_orders_is_a_tie_whichever_way_the_rest_leans() -> None:
+    tied = [Verdict(p, "k", tie=0.6) for p in (0.65, 0.35)]
+    leaning = Judgement("a", "b", "p", "model", *tied)
+    assert [verdict.preference for verdict in tied] == ["tie", "tie"]
+    assert leaning.p_a == 0.5
+    assert leaning.orders_agree is True
+    one_order = Judgement("a", "b", "p", "model", tied[0], Verdict(0.2, "k"))
+    assert one_order.p_a == pytest.approx(0.725)
+    assert one_order.orders_agree is False

@@ -17,7 +17,7 @@ from judge.audit.table import NONE, TIE, Material, average, choices
 from judge.label import Label
 from judge.pairs import couple_id
 from judge.verdict import Judgement, NoVerdict, OneVerdict, Verdict
-from solon.auditing.own import COLUMNS, LABEL, as_csv, items, material_of
+from solon.auditing.own import COLUMNS, LABEL, apart, as_csv, items, material_of
 from solon.auditing.read import read_material
 from solon.cli import actions
 from solon.journal import Journal
@@ -120,6 +120,23 @@ def test_the_runs_label_counts_as_one_judge_more_also_where_it_says_nothing(tmp_
     found = of(tmp_path, row(labels=labels))
     assert dict(zip(found.items, found.verdicts.choice, strict=True)) == {AB: 1, AC: NONE, rows[2]["item"]: TIE}
     assert not any(name in COLUMNS for name in ("raw", "p_one"))
+
+
+def test_judges_set_apart_keep_their_own_verdicts_and_reasons_and_no_others(tmp_path: Path) -> None:
+    words = [
+        judged(Verdict(0.9, "call"), LOST),
+        judged(Verdict(0.2, "call"), Verdict(0.7, "call"), judge="A", principle="brief"),
+        judged(Verdict(1.0, ""), None, by="check", judge="", principle="short"),
+    ]
+    both = of(tmp_path, row(words, [Label("a", "b", 0.8, ("kind",), True), Label("a", "c", None, (), None)]))
+    models, label = apart(both, ["M / kind", "A / brief"]), apart(both, [LABEL])
+    assert (models.verdicts.judges, models.items) == (("A / brief", "M / kind"), (AB,))
+    assert [models.verdicts.judges[j] for j in models.verdicts.judge] == ["A / brief"] * 2 + ["M / kind"] * 2
+    assert models.verdicts.p_one.tolist()[:3] == [0.2, pytest.approx(0.3), 0.9]
+    assert dict(models.verdicts.no_verdicts) == {"truncated": 1}
+    assert models.verdicts.notes == ("1 couples that none of these judges was asked about are left out",)
+    assert (set(label.items), dict(label.verdicts.no_verdicts)) == ({AB, AC}, {})
+    assert len(label.labels.item) == len(models.labels.item) == 1
 
 
 def test_the_prompts_source_divides_the_items_where_that_is_asked_for(tmp_path: Path) -> None:

@@ -258,6 +258,32 @@ def test_chances_of_completion_1_are_taken_as_that_where_the_choices_say_so_and_
     assert "completion 1" in own.notes[0]
 
 
+def test_what_a_chance_means_is_decided_for_each_judge_and_those_taken_otherwise_are_named(tmp_path: Path) -> None:
+    head = "item,judge,order,choice,p_first\n"
+    rows = "x,shown,2,1,0.1\ny,shown,2,2,0.8\nz,shown,2,2,0.7\nx,own,2,1,0.9\ny,own,1,1,0.6\nx,other,2,2,0.2\n"
+    said = read(tmp_path, head + rows).verdicts
+    found = {(said.judges[j], int(i)): p for j, i, p in zip(said.judge, said.item, said.p_one, strict=True)}
+    assert [found["shown", item] for item in (0, 1, 2)] == pytest.approx([0.9, 0.2, 0.3])
+    assert [found["own", 0], found["own", 1], found["other", 0]] == [0.9, 0.6, 0.2]
+    (note,) = said.notes
+    assert note.startswith("p_first of other, own is read as the chance of the item's completion 1")
+
+
+def test_a_row_without_choice_and_annotator_is_there_for_its_items_chance_only(tmp_path: Path) -> None:
+    verdicts = V + "z,j,1,1\n"
+    rows = "item,annotator,choice,state,probability\nx,ann,1,done,0.5\ny,,,later,0.25\n"
+    material = read(tmp_path, verdicts, rows)
+    assert material.labels.annotators == ("ann",)
+    assert material.labels.item.tolist() == [0]
+    assert material.labels.probability is not None
+    assert material.labels.probability.tolist() == [0.5, 0.25, 0.0]
+    alone = read(tmp_path, verdicts, "item,choice,probability\nx,1,0.5\ny,,0.25\n")
+    assert (alone.labels.annotators, alone.labels.item.tolist()) == (("human",), [0])
+    nobody = read(tmp_path, verdicts, "item,annotator,choice,probability\nx,,,0.5\ny,,,0.5\n")
+    assert (nobody.labels.annotators, nobody.labels.item.tolist()) == ((), [])
+    assert "L.csv:3: annotator is empty" in refused(tmp_path, verdicts, rows.replace(",,,later", ",,2,later"))
+
+
 def test_chances_that_were_sampled_against_now_and_then_are_taken(tmp_path: Path) -> None:
     said = read(tmp_path, "item,judge,order,choice,p_first\nx,j,2,1,0.1\nx,j,2,1,0.9\n").verdicts
     assert said.p_one.tolist() == [1 - 0.9, 0.9]

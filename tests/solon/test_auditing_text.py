@@ -154,6 +154,41 @@ def test_a_threshold_is_told_with_what_it_promises() -> None:
     assert "confidence 0.90 or more agree with people in at least 80 % (with 95 % certainty); they are 40 %" in words
 
 
+def on_all(labels: int, items: int, row: tuple[int, int], **more: Any) -> dict[str, Any]:
+    """Prediction-powered figures of the judge "one", and how many labels ±5 points take."""
+    accuracy = {"one": {"estimate": 0.72, "interval": [0.68, 0.76], "labels": labels, "items": items}}
+    ppi = {"labels": labels, "items": items, "width_ratio": 1, "simulated": 0, "accuracy": accuracy} | more
+    rows = [{"width": width, "with_judges": row[0], "human_only": row[1]} for width in (0.1, 0.2)]
+    return {"ppi": ppi, "needed": {"win_rate": [], "accuracy": {"one": rows}}}
+
+
+def test_how_many_labels_are_needed_is_told_with_the_judges_beside_them() -> None:
+    asked = answers(audit(**on_all(100, 3000, (240, 310))))[3]
+    assert asked.figure == "240 for ±5 points"
+    assert "You have 100, which give the judge's accuracy on these 3,000 items to ±4 points" in asked.words
+    assert "Labels alone would take 310" in asked.words
+    assert "would take" not in answers(audit(**on_all(100, 3000, (310, 310))))[3].words
+    tried = answers(audit(**on_all(25, 3000, (240, 310), simulated=9)))[3].words
+    assert tried.startswith("25 of them would give")
+    few = audit({"one": judge(off=0.15)}, **on_all(20, 3000, (240, 310)))
+    assert "240 give it to ±5" in findings(few)[0].remedy
+
+
+def test_where_all_items_are_labelled_or_nothing_else_is_known_labels_alone_count() -> None:
+    assert answers(audit())[3].figure == answers(audit(**on_all(300, 300, (9, 9))))[3].figure == "200 for ±5 points"
+
+
+def test_of_unevenly_drawn_labels_the_headline_is_the_corrected_accuracy_and_a_warning_stands_first() -> None:
+    uneven = audit(drawn_unevenly=True, **on_all(100, 3000, (240, 310)))
+    head = answers(uneven)[0]
+    assert (head.state, head.figure) == ("careful", "72 % [68, 76]")
+    assert "corrected for the uneven draw" in head.words
+    assert findings(uneven)[0].what == "The labels were drawn unevenly"
+    assert answers(audit({"one": judge(first=0.93)}, drawn_unevenly=True, **on_all(9, 99, (9, 9))))[0].state == "bad"
+    assert answers(audit(drawn_unevenly=True))[0].state == "unknown"
+    assert "None" not in told(uneven)
+
+
 def test_names_from_a_file_move_no_cursor_and_break_no_line() -> None:
     hostile = "\x1b[2J\x1b]0;x\x07a\nb\u202ec\ud800"
     names = {hostile: judge(), f"{hostile}2": judge(first=0.9)}

@@ -204,9 +204,10 @@ def test_a_judge_that_may_give_no_log_probs_is_reckoned_with_at_its_words(write_
     prompts = read_prompts(("prompts.jsonl",), config.parent, "here")
     in_words = estimate(load_config(config), constitution, prompts)
     by_logprobs = estimate(load_config(write_run({})), constitution, prompts)
-    assert in_words.loads["judge"].calls == by_logprobs.loads["judge"].calls > 0
-    assert in_words.loads["judge"].completion_tokens == 500 * in_words.loads["judge"].calls
-    assert by_logprobs.loads["judge"].completion_tokens == 2 * in_words.loads["judge"].calls
+    verdicts = by_logprobs.loads["judge"].calls
+    assert in_words.loads["judge"].calls == 2 * verdicts > 0  # the label alone is asked for first
+    assert in_words.loads["judge"].completion_tokens == (500 + 2) * verdicts
+    assert by_logprobs.loads["judge"].completion_tokens == 2 * verdicts
 
 
 def test_the_most_that_a_run_costs_adds_up_the_roles_at_their_prices(write_run: WriteRun) -> None:

@@ -186,6 +186,14 @@ BAD_INPUT: dict[str, tuple[dict[str, Any], str]] = {
         {"changes": {"policy": {"backend": "llamacpp", "model": "absent.gguf"}}},
         r"absent\.gguf: no such model",
     ),
+    "a weight without end": ({"changes": {"judge": {"weight": float("inf")}}}, "'judge.weight' cannot be read"),
+    "a margin out of reach": (
+        {
+            "changes": {"judge": {"reason_first": True}, "pairs": {"min_margin": 0.3}},
+            "principles": [{"id": "kind", "rule": "Be kind."}],
+        },
+        "after reasoning judge.clamp leaves no margin above 0.2",
+    ),
     "no such script": ({"changes": {"judge": {"model": "ramblr"}}}, "model 'ramblr': no such script: use rambler"),
     "key not set": (
         {"changes": {"critic": {"backend": "openai", "model": "m", "api_key_env": "SOLON_TEST_NO_KEY"}}},

@@ -264,6 +264,7 @@ CHEAP = '[cascade]\nbackend = "scripted"\nmodel = "cheap"\n'
         (OTHER + "batch = true\n", 19, "backend 'scripted' has no batches"),
         (OTHER + OTHER, 21, "'third' judges already: name another model"),
         (OTHER.replace("third", "other"), 18, "'other' judges already: name another model, or"),
+        (CHEAP.replace("cheap", "other"), 18, "'other' judges already: name another model, or"),
         (OTHER + OTHER.replace('"scripted"', '"openai"').replace("third", "x"), 19, r"\[panel.1\] says neither where"),
     ],
 )  # fmt: skip
@@ -281,7 +282,6 @@ def test_what_is_wrong_about_judging_is_told_with_its_line(
         'mode = "pointwise"\nscale = "1-10"\ncanaries = 0\n' + OTHER,
         'mode = "ranked"\ntournament = "adaptive"\ncomparisons = 4\nties = true\nfew_shot = 2\n' + CHEAP,
         "reason_first = true\nclamp = 0.9\n" + OTHER + CHEAP + "sure = 0.9\n",
-        CHEAP.replace("cheap", "other"),  # the same model may go ahead of itself: as another endpoint, say
     ],
 )
 def test_what_goes_together_is_taken(load: Callable[[str], RunConfig], more: str) -> None:

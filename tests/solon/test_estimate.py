@@ -57,7 +57,7 @@ CASES: dict[str, dict[str, Any]] = {
     "cascade with trials, reasons": {"judge": {"reason_first": True, "clamp": 0.9}, "cascade": TRIED},
     "canaries": {"judge": {"canaries": 0.5}, "panel": SECOND},
     "canaries, reasons": {"judge": {"canaries": 1.0, "reason_first": True}},
-    "pointwise": {"judge": {"mode": "pointwise", "canaries": 0.5}},
+    "pointwise": {"judge": {"mode": "pointwise"}},
     "pointwise, all, panel": {"judge": {"mode": "pointwise", "principles": "all", "scale": "1-10"}, "panel": SECOND},
     "pointwise, a share": {"judge": {"mode": "pointwise", "share": 0.5}},
     "pointwise, revision-vs-draft": {"judge": {"mode": "pointwise"}, "pairs": {"policy": "revision-vs-draft"}},
@@ -120,6 +120,14 @@ def test_a_cascade_that_settles_and_a_policy_that_repeats_itself_send_less(write
     most = reckoned(config)
     assert found["calls_sent"] + found["calls_reused"] <= sum(load.calls for load in most.loads.values())
     assert most.loads["cascade"].calls == most.loads["judge"].calls
+
+
+def test_a_draft_that_is_graded_anyhow_costs_its_canaries_no_more(write_run: WriteRun, tmp_path: Path) -> None:
+    config = written(write_run, {"judge": {"mode": "pointwise", "canaries": 1.0}})
+    without = reckoned(written(write_run, {"judge": {"mode": "pointwise"}})).loads["judge"].calls
+    written(write_run, {"judge": {"mode": "pointwise", "canaries": 1.0}})
+    assert reckoned(config).loads["judge"].calls == without + 3 * 6
+    assert without + 2 * 6 <= sent(config, tmp_path / "out")["judge"] <= without + 3 * 6
 
 
 def test_one_completion_has_nothing_to_be_compared_with(write_run: WriteRun, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from constitution.errors import InputError
 from solon.cli import actions
 from solon.config_file import load_config
-from solon.folder import RunFolder, open_folder, save_config
+from solon.folder import RunFolder, make_folder, open_folder, save_config
 from solon.inputs import read_prompts
 
 WriteRun = Callable[..., Path]
@@ -64,3 +64,11 @@ def test_a_prompt_with_a_lone_surrogate_is_refused_before_anything_is_sent(tmp_p
     (tmp_path / "a.jsonl").write_text('{"prompt": "a \\ud800 b"}\n')
     with pytest.raises(InputError, match=r"a\.jsonl:1: "):
         read_prompts(["a.jsonl"], tmp_path, "run.toml")
+
+
+def test_a_folder_that_cannot_be_made_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    make_folder(tmp_path / "new" / "deep")
+    make_folder(tmp_path / "new" / "deep")
+    with pytest.raises(InputError, match=r"file/sub: cannot be made a folder \(Not a directory\): name another one"):
+        make_folder(tmp_path / "file" / "sub")

@@ -15,12 +15,13 @@ from generator.prompts import Prompt, parse_prompt
 from generator.sampling import Sampling
 from judge.asking import Asking
 from judge.audit.position import Position
+from judge.canaries import CanaryCount
 from judge.judging import Judging
 from judge.pairs import PreferencePair
 from judge.pairwise import Juror
 from solon.cli import actions
 from solon.cli.telling import printable
-from solon.figures import Figures, Kept, Tally, figures
+from solon.figures import Figures, Kept, Seen, Tally, figures
 from solon.pipeline import Recipe, process
 from solon.report.render import Facts, judge_section, one_line, render
 
@@ -40,11 +41,15 @@ def pair(chosen: str, rejected: str) -> PreferencePair:
     return PreferencePair("pair", PROMPT, *sides, 0.9, 0.8, ("rule",), True)
 
 
+def seen(position: Position) -> Seen:
+    return Seen(position, CanaryCount().told())
+
+
 FACTS = Facts(
     name="demo",
     constitution="c",
     models={"policy": "m", "judge": "j"},
-    figures=Figures(Tally(rows=1), Position(0, None, None), (), None),
+    figures=Figures(Tally(rows=1), (seen(Position(0, None, None)),), (), None),
     run=None,
     training=None,
     evaluation=None,
@@ -87,26 +92,29 @@ async def position_of(model: ScriptedModel, prompts: int) -> Position:
         for n in range(prompts)
     ]
     rows = [await process(prompt, recipe) for prompt in asked]
-    return figures(rows, recipe.constitution).position
+    (judge,) = figures(rows, recipe.constitution).judges
+    return judge.position
 
 
 @pytest.mark.parametrize("slot", ["1", "2"])
 async def test_a_judge_that_always_picks_one_slot_is_called_unable_to_judge(slot: str) -> None:
     position = await position_of(slot_bound(slot), 25)
-    report = render(with_figures(position=position))
+    report = render(with_figures(judges=(seen(position),)))
     assert f"> **The judge model cannot judge: it picks slot {slot} in 100% of its verdicts" in report
     assert "Use a stronger model under" in report
     assert "Nothing here speaks against" not in report
 
 
 async def test_a_judge_that_sees_the_texts_is_not(tmp_path: Path) -> None:
-    report = render(with_figures(position=await position_of(ScriptedModel(fair), 25)))
+    report = render(with_figures(judges=(seen(await position_of(ScriptedModel(fair), 25)),)))
     assert "cannot judge" not in report
     assert "Nothing here speaks against this judge." in report
 
 
 def test_where_no_model_judged_the_report_says_that_checks_decided() -> None:
-    assert judge_section(Figures(Tally(), Position(0, None, None), (), None)).startswith("No judge model was asked")
+    assert judge_section(Figures(Tally(), (seen(Position(0, None, None)),), (), None)).startswith(
+        "No judge model was asked"
+    )
 
 
 SLOT_ONE = """

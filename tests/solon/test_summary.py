@@ -79,7 +79,8 @@ def test_position_is_counted_over_a_models_verdicts_in_both_orders_alone() -> No
     check = Judgement("a", "b", "short", "check", Verdict(1.0, ""), None)
     agree, disagree = by_model(Verdict(0.9, "k"), Verdict(0.2, "k")), by_model(Verdict(0.9, "k"), Verdict(0.9, "k"))
     rows = [row(check, agree), row(disagree), row(by_model(Verdict(0.9, "k"), ERROR))]
-    position = figures(rows, CONSTITUTION).position
+    (judge,) = figures(rows, CONSTITUTION).judges
+    position = judge.position
     assert (position.judgements, position.orders_agree, position.first_slot) == (2, 0.5, 0.75)
     assert position.warning is None  # too few to say
 
