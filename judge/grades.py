@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from generator.chat import CallFailure, ChatReply, Outcome, TokenLogprob
 from judge.parsing import REASONING
-from judge.reading import LEAST_LABEL_MASS
+from judge.reading import LEAST_LABEL_MASS, wants_words
 from judge.verdict import NoVerdict, OneVerdict, Verdict, from_half
 
 Scale = Literal["yes-no", "1-10"]
@@ -87,14 +87,8 @@ def read_grade(outcome: Outcome, scale: Scale) -> Reading | NoVerdict:
 
 
 def without_logprobs(outcome: Outcome, scale: Scale) -> bool:
-    """Whether a grade in words must be asked for: no log-probs of a label came, and no label either."""
-    if isinstance(outcome, CallFailure):
-        return outcome.reason in ("unsupported", "empty")
-    if outcome.finish in ("refusal", "content_filter"):
-        return False
-    if outcome.first_token:  # where the first token opens a train of thought, they say nothing of the grade
-        return outcome.text.lstrip().startswith("<think") and isinstance(read_logprobs(outcome, scale), NoVerdict)
-    return isinstance(read_text(outcome, scale), NoVerdict)
+    """Whether a grade in words must be asked for."""
+    return wants_words(outcome, lambda reply: read_grade(reply, scale))
 
 
 def read_logprobs(reply: ChatReply, scale: Scale) -> Reading | NoVerdict:

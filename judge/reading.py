@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from generator.chat import CallFailure, ChatReply, Outcome, TokenLogprob
 from judge.asking import LABELS
@@ -30,14 +30,19 @@ def read_verdict(outcome: Outcome, labels: Sequence[str] = LABELS) -> OneVerdict
 
 
 def without_logprobs(outcome: Outcome, labels: Sequence[str] = LABELS) -> bool:
-    """Whether a verdict in words must be asked for: no log-probs of a label came, and no label either."""
+    """Whether a verdict in words must be asked for."""
+    return wants_words(outcome, lambda reply: read_verdict(reply, labels))
+
+
+def wants_words(outcome: Outcome, read: Callable[[ChatReply], object]) -> bool:
+    """Whether to ask again in words: no log-probs of a label came, and no label either. ``read`` reads a reply."""
     if isinstance(outcome, CallFailure):
         return outcome.reason in ("unsupported", "empty")
     if outcome.finish in ("refusal", "content_filter"):
         return False
-    if outcome.first_token:  # where the first token opens a train of thought, they say nothing of the verdict
-        return outcome.text.lstrip().startswith("<think") and isinstance(read_logprobs(outcome, labels), NoVerdict)
-    return isinstance(read_text(outcome, labels), NoVerdict)
+    # Where the first token opens a train of thought, log-probs say nothing of the verdict.
+    telling = bool(outcome.first_token) and not outcome.text.lstrip().startswith("<think")
+    return not telling and isinstance(read(outcome), NoVerdict)
 
 
 def read_logprobs(reply: ChatReply, labels: Sequence[str] = LABELS) -> OneVerdict:

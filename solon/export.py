@@ -10,10 +10,8 @@ from typing import Any
 import solon
 from constitution.errors import InputError
 from constitution.identity import file_hash
-from judge.families import same_family
 from judge.pairs import PreferencePair
 from judge.verdict import Judgement
-from solon.config import RunConfig
 from solon.folder import RunFolder, make_folder
 from solon.pipeline import Row
 from trainer.rows import Origin, TrainingRow, columns, is_test, training_row
@@ -62,7 +60,7 @@ def export_trl(
     """
     require_own(out)
     config = folder.config
-    kin = any(same_family(model, config.policy.model) for model in judges_of(config))
+    kin = bool(config.kin)
     sides: tuple[list[TrainingRow], list[TrainingRow]] = ([], [])
     drops: Counter[str] = Counter()
     for row in rows:
@@ -95,10 +93,6 @@ def require_own(out: Path) -> None:
     ours = any((out / name).is_file() for name in (LOCK, UNDER_WAY))
     if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
         raise InputError(str(out), "holds something that is no export", "name a new folder; nothing is overwritten")
-
-
-def judges_of(config: RunConfig) -> list[str]:
-    return [endpoint.model for role, endpoint in config.endpoints.items() if role not in ("policy", "critic")]
 
 
 def origin_of(row: Row, pair: PreferencePair, kin: bool) -> Origin:

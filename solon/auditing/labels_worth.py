@@ -52,13 +52,14 @@ def to_reach(audit: Record) -> str:
 
 
 def preferring(found: Record) -> str:
-    """How often people prefer completion 1, and what the judges' verdicts add to knowing it."""
+    """What the estimate is of, mostly how often people prefer completion 1, and what the judges' verdicts add."""
+    what = found.get("of", "completion 1 is preferred")
     if found["labels"] == found["items"]:
         beyond = between({"estimate": found["estimate"], "interval": found["interval_beyond"]})
-        return f"People labelled every item. Of items like these, completion 1 is preferred in {beyond}."
+        return f"People labelled every item. Of items like these, {what} in {beyond}."
     says = (
-        f"From {found['labels']:,} labels and the judges' verdicts on {found['items']:,} items, completion 1 is "
-        f"preferred in {between(found)}; the labels alone give {between(found['human_only'])}. The interval is "
+        f"From {found['labels']:,} labels and the judges' verdicts on {found['items']:,} items, {what} "
+        f"in {between(found)}; the labels alone give {between(found['human_only'])}. The interval is "
         f"{100 * found['width_ratio']:.0f} % as wide, as if there were {found['effective_labels']:,.0f} labels."
     )
     if found["simulated"]:

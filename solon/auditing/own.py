@@ -9,7 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +42,14 @@ def material_of(rows: Iterable[Row], labels: Path, divided: bool = False) -> Mat
     Args:
         divided: whether the prompts' sources divide the items.
     """
-    said = columns_of(rows, labels.parent)
+    said = columns_of(rows, Path("this run"))
     return material(
         said, read_columns(labels, {*LABELS, "annotator", "probability"}, LABELS), "stratum" if divided else None
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    figures: dict[str, Any]  # as an audit tells them
-    of_models: dict[str, Any]  # likewise, as if the run had no label
-
-
-def measure(material: Material, settings: Settings) -> Measured:
-    """The audit of the run's models, with its label as one more in ``by_judge``.
+def measure(material: Material, settings: Settings) -> dict[str, Any]:
+    """The audit of the run's models as JSON, with its label as one more in ``by_judge``.
 
     Its ``ppi`` estimates how often people agree with the label: which candidate's id sorts first means nothing, and
     nor does how often people prefer that one. Where no model saw a labelled couple the label stands alone.
@@ -64,12 +58,11 @@ def measure(material: Material, settings: Settings) -> Measured:
     models = [one for one in material.verdicts.judges if one != LABEL and not one.startswith(CHECK)]
     seen = apart(material, models) if models else None
     base = audit(seen, settings) if seen and np.isin(seen.labels.item, seen.verdicts.item).any() else label
-    of_models = told(base)
-    figures = told(joined(base, label)) | {"best_judge": of_models["best_judge"]}
+    figures = told(joined(base, label)) | {"best_judge": told(base)["best_judge"]}
     if figures["ppi"]:
-        figures["ppi"] |= {"of": f"agreement of people with {LABEL}"}
+        figures["ppi"] |= {"of": f"people agree with {LABEL}"}
         figures["needed"].pop("win_rate", None)
-    return Measured(figures, of_models)
+    return figures
 
 
 def joined(models: Audit, label: Audit) -> Audit:

@@ -53,32 +53,27 @@ def audit(asked: AuditAsked) -> Told:
         raise InputError("--propose", "writes a file, and no folder is named", "add --out DIR")
     wanted = wanted_next(material, asked.propose, asked.seed) if asked.propose else ()
     settings = Settings(asked.anchor, asked.splits, asked.seed)
-    found, of_models = figures_of(material, settings, asked.run is not None)
+    found = figures_of(material, settings, asked.run is not None)
     own = source.pop("warnings", [])
     data = {**source, **found, "warnings": [*own, *map(str, findings({**found, "warnings": own}))]}
     lines = in_words(data)
     if out:
         make_folder(out)
         write_whole(out / "audit.json", json.dumps(data, indent=2) + "\n")
-        write_whole(out / "audit.html", page({**data, **of_models}))
+        write_whole(out / "audit.html", page(data))
         lines += f"\nthe page is {out / 'audit.html'}, every figure in {out / 'audit.json'}"
         if asked.propose:
             lines += f"\n{propose(wanted, out / 'next.csv').text}"
     return Told(data, lines)
 
 
-def figures_of(material: "Material", settings: "Settings", own: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Every figure, and those that the page tells otherwise: its words on ``ppi`` are of how often people prefer
-    completion 1, which is what that figure is everywhere but on a run of our ``own``."""
+def figures_of(material: "Material", settings: "Settings", own: bool) -> dict[str, Any]:
+    """Every figure; of a run of our ``own``, its label's beside its models'."""
     from judge.audit.audit import audit as look
     from judge.audit.audit import told
-
-    if not own:
-        return told(look(material, settings)), {}
     from solon.auditing.own import measure
 
-    found = measure(material, settings)
-    return found.figures, {name: found.of_models[name] for name in ("ppi", "budget", "needed")}
+    return measure(material, settings) if own else told(look(material, settings))
 
 
 def wanted_next(material: "Material", more: int, seed: int) -> "tuple[Wanted, ...]":

@@ -306,7 +306,7 @@ def test_what_is_estimated_of_a_run_is_how_often_people_agree_with_its_label(run
     label(run, solon, share=0.8)
     found = solon("audit", run, "--splits", 4, "--json").data
     ppi, own = found["ppi"], found["by_judge"]["the run's label"]
-    assert ppi["of"] == "agreement of people with the run's label"
+    assert ppi["of"] == "people agree with the run's label"
     assert ppi["human_only"]["estimate"] == pytest.approx(own["label"]["accuracy"])
     assert {k: ppi[k] for k in ("estimate", "interval")} == {
         k: ppi["accuracy"]["the run's label"][k] for k in ("estimate", "interval")
@@ -314,7 +314,7 @@ def test_what_is_estimated_of_a_run_is_how_often_people_agree_with_its_label(run
     assert ppi["interval"][0] <= ppi["estimate"] <= ppi["interval"][1]
     assert ppi["accuracy"].keys() == found["by_judge"].keys()
     assert set(found["best_judge"].split()) & {"direct", "plain"}
-    assert "completion 1 is preferred" in (run / "audit" / "audit.html").read_text()  # of which its own figures are
+    assert "people agree with the run&#x27;s label in" in (run / "audit" / "audit.html").read_text()
 
 
 def test_a_run_that_checks_alone_decide_is_audited_by_its_label(

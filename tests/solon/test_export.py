@@ -12,6 +12,10 @@ from constitution.errors import InputError
 from generator.chat import ChatReply, ChatRequest
 from generator.models.rambler import SCRIPTS, ramble
 from solon.cli import actions
+from solon.export import export_trl
+from solon.folder import open_folder
+from solon.journal import Journal
+from solon.run import stored_rows
 
 WriteRun = Callable[..., Path]
 TABLES = ("train", "test")
@@ -123,15 +127,23 @@ def test_a_row_tells_what_either_of_its_completions_does_to_sway_a_judge(
 
 @pytest.mark.parametrize(
     ("judge", "policy", "kin"),
-    [("rambler", "rambler", True), ("rambler", "qwen-like", False), ("Qwen2", "qwen3", True)],
+    [("gpt-4o", "openai/o3", True), ("claude-opus", "openai/o3", False), ("Qwen2", "qwen3", True)],
 )
 def test_a_row_tells_whether_its_judge_is_kin_to_the_policy(
-    export: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, judge: str, policy: str, kin: bool
+    export: Callable[..., Path], tmp_path: Path, judge: str, policy: str, kin: bool
 ) -> None:
-    for name in (judge, policy):
-        monkeypatch.setitem(SCRIPTS, name, ramble)
-    changes = {"policy": {"model": policy}, "judge": {"model": judge}, "export": {"test_share": 0.0}}
-    assert {row["same_family"] for row in rows(export(changes), "train")} == {kin}
+    scripted = export({"export": {"test_share": 0.0}})
+    assert {row["same_family"] for row in rows(scripted, "train")} == {False}  # what is scripted has no family
+    folder = open_folder(scripted.parent)
+    config = folder.config
+    remote = replace(
+        config,
+        policy=replace(config.policy, backend="openai", model=policy),
+        judge=replace(config.judge, backend="openai", model=judge),
+    )
+    with Journal.open(folder.journal, read_only=True) as journal:
+        export_trl(replace(folder, config=remote), stored_rows(journal), tmp_path / "remote", "")
+    assert {row["same_family"] for row in rows(tmp_path / "remote", "train")} == {kin}
 
 
 def test_the_lock_names_every_file_by_its_hash_and_holds_no_path_and_no_time(

@@ -262,16 +262,3 @@ def test_a_judge_of_the_policys_family_ends_with_exit_code_2(
     assert said.returncode == 2
     assert f"[{role}] and [policy] are of one family (OpenAI)" in said.stderr
     assert "run.toml:" in said.stderr
-
-
-@pytest.mark.parametrize(("judge", "kin"), [("rambler", True), ("longer", False)])
-def test_the_export_flags_labels_of_a_judge_that_is_the_policys_kin(
-    write_run: WriteRun, tmp_path: Path, judge: str, kin: bool
-) -> None:
-    import io
-
-    import pyarrow.parquet as parquet
-
-    carry_out(write_run({"judge": {"model": judge}}, prompts=4), tmp_path / "out")
-    table = parquet.read_table(io.BytesIO(exported(tmp_path / "out")["train.parquet"]))
-    assert set(table["same_family"].to_pylist()) == {kin}
