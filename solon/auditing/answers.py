@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from solon.auditing.findings import FAULTS, ORDER_FAULTS, TOLERABLE, TOO_WIDE, fault, needed, wanted
+from solon.auditing.findings import FAULTS, MISCALIBRATED, ORDER_FAULTS, TOLERABLE, TOO_WIDE, fault, needed, wanted
 from solon.auditing.text import WANTED, Record, best, ceiling, ece, figure, half_width, points, shown
 
 State: TypeAlias = Literal["good", "careful", "bad", "unknown"]
@@ -83,6 +83,8 @@ def how_sure(audit: Record) -> Answer:
     before, after = calibration["before"]["ece_interval"][0], calibration["after"]["ece_interval"][0]
     said = f"It says {100 * says:.0f} % and is right in {100 * right:.0f} %."
     shot = f"ECE {ece(calibration, 'before')}"
+    if before <= TOLERABLE and calibration["before"]["ece_interval"][1] > MISCALIBRATED:
+        return Answer(question, "unknown", shot, f"{said} Too few labels to tell whether it is far off.")
     if before <= TOLERABLE:
         return Answer(question, "good", shot, f"{said} Nothing shows that it is far off.")
     both = f"{shot}, calibrated {ece(calibration, 'after')}"

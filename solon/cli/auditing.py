@@ -148,9 +148,8 @@ def material_asked(asked: AuditAsked) -> "tuple[Material, dict[str, Any], Path |
     from solon.auditing.read import read_material
 
     if (asked.run is None) == (asked.verdicts is None):
-        raise InputError(
-            "audit", "needs a run or a file of verdicts", "solon audit RUN, or --verdicts V.csv --labels L.csv"
-        )
+        remedy = "solon audit RUN, or --verdicts V.csv --labels L.csv"
+        raise InputError("audit", "takes either a run or a file of verdicts", remedy)
     if asked.verdicts:
         if asked.labels is None:
             raise InputError("--verdicts", "are nothing to measure by without labels", "add --labels L.csv")

@@ -226,8 +226,8 @@ def test_a_run_without_labels_gets_its_first_items_beside_its_page(run: Path, so
 @pytest.mark.parametrize(
     ("args", "line"),
     [
-        ((), "audit: needs a run or a file of verdicts: solon audit RUN, or --verdicts V.csv --labels L.csv"),
-        (("run", "--verdicts", "V.csv", "--labels", "L.csv"), "audit: needs a run or a file of verdicts"),
+        ((), "audit: takes either a run or a file of verdicts: solon audit RUN, or --verdicts V.csv --labels L.csv"),
+        (("run", "--verdicts", "V.csv", "--labels", "L.csv"), "audit: takes either a run or a file of verdicts"),
         (("--verdicts", "V.csv"), "--verdicts: are nothing to measure by without labels: add --labels L.csv"),
         (("--verdicts", "V.csv", "--labels", "nowhere.csv"), "nowhere.csv: no such file"),
         (("--verdicts", "nowhere.csv", "--labels", "L.csv"), "nowhere.csv: no such file"),
