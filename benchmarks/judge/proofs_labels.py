@@ -1,6 +1,5 @@
 """Anchored labels on LLMBar with 25 labels, and chances calibrated with 100."""
 
-
 import numpy as np
 from sets import SUBSETS, Judged, of_arena, of_llmbar, of_pandalm, of_xstest, shared_llmbar
 from tables import Proof, Row, figure, judged, share
