@@ -213,7 +213,7 @@ def test_a_row_with_failed_calls_is_tried_again_by_the_next_run_which_pays_for_n
     assert (second["incomplete"], second["failures"], second["no_verdicts"]) == (0, {}, {})
     assert second["calls_sent"] >= failures
     assert first["calls_sent"] + second["calls_sent"] == whole["calls_sent"]
-    for key in ("rows", "pairs", "candidates", "drops", "judge"):
+    for key in ("rows", "pairs", "candidates", "drops", "judges"):
         assert second[key] == whole[key]
     assert run("False", "shaky")["calls_reused"] == 0
 

@@ -207,7 +207,7 @@ def test_a_run_again_sends_nothing_and_leaves_the_export_byte_for_byte(write_run
     second = run(config, out)
     assert (second["calls_sent"], second["calls_reused"]) == (0, 0)
     assert exported(out) == before
-    for key in ("rows", "pairs", "candidates", "drops", "no_verdicts", "judge"):
+    for key in ("rows", "pairs", "candidates", "drops", "no_verdicts", "judges"):
         assert second[key] == first[key]
 
 

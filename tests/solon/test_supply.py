@@ -396,4 +396,4 @@ def test_a_plain_address_is_taken(write_run: WriteRun, url: str) -> None:
 
 
 def test_no_script_of_a_test_is_left_behind() -> None:
-    assert set(SCRIPTS) == {"rambler"}
+    assert set(SCRIPTS) == {"rambler", "second-rambler"}
