@@ -40,7 +40,6 @@ def draw(audit: Record) -> dict[str, str]:
     Raises:
         ImportError: Altair or vl-convert is not installed.
     """
-    import altair  # noqa: F401
     import vl_convert
 
     drawers = (accuracy, reliability, coverage, position, strata)

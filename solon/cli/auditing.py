@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,9 +136,8 @@ def require_extra(verb: str) -> None:
     """To be called before anything loads numpy, which reads the number of its threads but once."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices, and sums in one order on any machine
     try:
-        import numpy  # noqa: F401
-        import pyarrow  # noqa: F401
-        import scipy  # noqa: F401
+        for package in ("numpy", "pyarrow", "scipy"):
+            import_module(package)
     except ImportError as missing:
         raise InputError(verb, f"{missing.name} is not installed", "pip install 'solon[audit]'") from None
 

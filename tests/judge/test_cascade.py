@@ -162,7 +162,7 @@ def test_trials_are_judged_whatever_the_run_leaves_out(changes: dict[str, Any]) 
 @given(st.permutations([trial(n, choice) for n, choice in enumerate((1, 2, 1, "tie"))]))
 def test_trust_does_not_hang_on_the_order_of_trials_or_of_their_completions(trials: list[Trial]) -> None:
     turned = [
-        replace(t, completions=(t.completions[1], t.completions[0]), choice={1: 2, 2: 1, "tie": "tie"}[t.choice])  # type: ignore[index, arg-type]
+        Trial(t.prompt, (t.completions[1], t.completions[0]), "tie" if t.choice == "tie" else 1 if t.choice == 2 else 2)
         for t in trials
     ]
     assert tried(trials, leaning(0.9)) == tried(turned, leaning(0.9)) == Trust(4, 4, 3, 0.8)
