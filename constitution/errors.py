@@ -17,12 +17,13 @@ class SolonError(Exception):
 
 
 class InputError(SolonError):
-    """What a person wrote cannot be used: place, fact, remedy."""
+    """What a person wrote cannot be used: place, fact, remedy; and the line, from 1, where one line is at fault."""
 
     exit_code = 2
 
-    def __init__(self, place: str, fact: str, remedy: str) -> None:
-        super().__init__(f"{place}: {fact}: {remedy}")
+    def __init__(self, place: str, fact: str, remedy: str, line: int | None = None) -> None:
+        super().__init__(f"{place if line is None else f'{place}:{line}'}: {fact}: {remedy}")
+        self.place, self.fact, self.remedy, self.line = place, fact, remedy, line
 
 
 class ModelError(SolonError):

@@ -1,5 +1,6 @@
 """Principle files: found by name or path, loaded, and held to what a constitution must be."""
 
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from pydantic import TypeAdapter
 from constitution.checks import STRICT
 from constitution.errors import InputError
 from constitution.principle import Constitution, Principle
-from constitution.tables import line_of, read_table
+from constitution.tables import line_of, read_table, statements
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -76,7 +77,11 @@ def load(path: Path) -> Constitution:
 
 
 def parse_constitution(text: str, *, name: str, place: str) -> Constitution:
-    """The constitution that ``text`` holds; ``place`` is how messages call it."""
+    """The constitution that ``text`` holds; ``place`` is how messages call it.
+
+    Raises:
+        InputError: it is none; with the line where one is at fault.
+    """
     file = read_table(text, FILE, place)
     if not file.principle:
         raise InputError(place, "has no principle", "add a [[principle]] with an id and a rule")
@@ -84,7 +89,7 @@ def parse_constitution(text: str, *, name: str, place: str) -> Constitution:
     for index, principle in enumerate(file.principle):
         if fault := fault_of(principle, seen):
             key, fact, remedy = fault
-            raise InputError(f"{place}:{line_of(text, ('principle', index, key))}", fact, remedy)
+            raise InputError(place, fact, remedy, line_of(text, ("principle", index, key)))
         seen.add(principle.id)
     return Constitution(
         name,
@@ -106,3 +111,11 @@ def fault_of(principle: Principle, seen: set[str]) -> tuple[str, str, str] | Non
     if not 0 < principle.weight < float("inf"):
         return "weight", f"principle {principle.id!r} has weight {principle.weight}", "give a number above 0"
     return None
+
+
+def principle_lines(text: str, count: int) -> tuple[int, ...]:
+    """The line, from 1, where each of the ``count`` principles of a sound text begins."""
+    lines = text.split("\n")
+    starts = ((one.first, lines[one.first - 1].lstrip()) for one in statements(text))
+    headings = [n for n, line in starts if line.startswith("[[") and tomllib.loads(line) == {"principle": [{}]}]
+    return tuple(headings or [line_of(text, ("principle",))] * count)  # no heading: one statement holds them all

@@ -19,16 +19,17 @@ class Critique:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One completion: a draft, or a revision of another candidate of the same prompt."""
+    """One completion: a draft, a revision of another candidate of the same prompt, or a person's edit of one."""
 
     id: str
     text: str
     finish: Finish
-    call: str  # the journal's key of the reply that it is
-    sample: int  # which draft it is or descends from, from 0
+    call: str  # the journal's key of the reply that it is; of an edit what stands for it
+    sample: int  # which draft it is or descends from, from 0; of an edit a number of its own
     round: int  # 0 for a draft; the n-th round's revision has n
     revises: str | None = None  # id of the candidate that it revises
     principle: str | None = None  # id of the principle that it was revised for
+    author: str = ""  # who wrote it, where a person did: an edit of what it revises
 
     @property
     def is_revision(self) -> bool:

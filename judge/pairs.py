@@ -13,6 +13,7 @@ from judge.label import Label
 from judge.verdict import from_half
 
 PairPolicy = Literal["best-vs-worst", "all", "adjacent", "revision-vs-draft"]
+LabelSource = Literal["ai", "human", "adjudicated"]
 Couple = tuple[Candidate, Candidate]
 ROUNDING = 1e-9  # a margin this close to the minimum has reached it
 
@@ -29,9 +30,11 @@ class PreferencePair:
     margin: float  # 2·p_chosen - 1
     decided_by: tuple[str, ...]  # ids of the principles that decided, sorted
     orders_agree: bool | None  # whether the judge model said the same in both orders
-    label_source: Literal["ai", "human"] = "ai"
+    label_source: LabelSource = "ai"
     epsilon: float | None = None  # chance that the label is wrong, as people show it; None where none of theirs tells
     people: int = 0  # who looked at the pair
+    people_agree: int = 0  # of them, who chose as the label does
+    human_strength: float | None = None  # how much better these say it is, from 1 (slightly) to 4 (by far), on average
     ai_p_chosen: float | None = None  # what the judges alone say of ``chosen``, whoever decided
 
 
@@ -57,7 +60,7 @@ class Contest:
     candidates: tuple[Candidate, ...]
     labels: Mapping[tuple[str, str], Label]  # by the two ids, sorted
     strengths: Mapping[str, float]  # by id, where all were ranked together
-    settled: Collection[tuple[str, str]] = ()  # the couples whose own label holds whatever the strengths say
+    settled: Collection[tuple[str, str]] = ()  # the couples that people decided: their own label holds
 
     def label(self, one: Candidate, other: Candidate) -> Label | None:
         """The couple's label; where all were ranked together its chance follows from their strengths."""
@@ -147,7 +150,8 @@ def build_pairs(
     * ``revision-vs-draft``: each revision with what it revised; either may be chosen.
 
     Args:
-        settled: couples ``(a, b)``, ``a < b``, that people decided: their own label holds whatever ``standings`` say.
+        settled: couples ``(a, b)``, ``a < b``, that people decided: their own label holds whatever ``standings`` say,
+            and whatever the judge says of a revision beside what it revised.
     """
     strengths = {standing.candidate: standing.strength for standing in standings}
     contest = Contest(made.candidates, {(label.a, label.b): label for label in labels}, strengths, settled)
@@ -196,7 +200,8 @@ def build_pair(
     if not (is_unicode(one.text) and is_unicode(other.text)):
         return Drop("pairs", "not valid Unicode", name)
     chosen, rejected = (one, other) if label.preferred == one.id else (other, one)
-    if not contest.may_be_chosen(chosen):
+    by_people = (label.a, label.b) in contest.settled  # who judged the revision themselves
+    if not by_people and not contest.may_be_chosen(chosen):
         return Drop("pairs", "revision not preferred to what it revised", name)
     p_chosen = max(label.p_a, 1 - label.p_a)
     return PreferencePair(

@@ -187,6 +187,12 @@ class Evaluate:
 
 
 @dataclass(frozen=True, slots=True)
+class Storage:
+    __pydantic_config__ = STRICT
+    database_env: Variable | None = None  # the variable with a PostgreSQL address; without one, files in the run folder
+
+
+@dataclass(frozen=True, slots=True)
 class RunConfig:
     """A run as its file describes it, every default filled in."""
 
@@ -209,6 +215,7 @@ class RunConfig:
     export: Export = field(default_factory=Export)
     dpo: Dpo = field(default_factory=Dpo)
     evaluate: Evaluate = field(default_factory=Evaluate)
+    storage: Storage = field(default_factory=Storage)
 
     @property
     def critic_model(self) -> Model:
@@ -252,7 +259,7 @@ CONFIG = TypeAdapter(RunConfig)
 
 # How a run is carried out, and what is done with its labels afterwards: none of it changes a call or a label.
 OPERATIONAL = frozenset(
-    {"name", "engine", "prompts", "constitution", "limits", "budget", "batch", "export", "dpo", "evaluate"}
+    {"name", "engine", "prompts", "constitution", "limits", "budget", "batch", "export", "dpo", "evaluate", "storage"}
 )
 OPERATIONAL_KEYS = frozenset({"base_url", "api_key_env", "latency", "batch", "serve", "settings", "labelled",
                               "allow_same_family"})  # fmt: skip

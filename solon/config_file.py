@@ -30,7 +30,7 @@ def load_config(path: Path) -> RunConfig:
         ) from None
     config = read_table(text, CONFIG, str(path))
     for key, fact, remedy in faults(config):
-        raise InputError(f"{path}:{line_of(text, toml_path(key))}", fact, remedy)
+        raise InputError(str(path), fact, remedy, line_of(text, toml_path(key)))
     return config
 
 
@@ -125,4 +125,4 @@ def blamed_on(path: Path, *keys: str | int) -> Iterator[None]:
         yield
     except InputError as error:
         line = line_of(path.read_text(encoding="utf-8"), keys)
-        raise InputError(f"{path}:{line}", ".".join(map(str, keys)), str(error)) from None
+        raise InputError(str(path), ".".join(map(str, keys)), str(error), line) from None

@@ -5,13 +5,14 @@ they depend on has changed.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from constitution.errors import InputError
 from constitution.identity import full_hash, short_id
 from constitution.principle import Constitution, Principle
+from generator.candidates import Candidate
 from generator.prompts import Prompt
 from solon.backends import identity_of
 from solon.config import meaning
@@ -19,7 +20,13 @@ from solon.config_file import load_config
 from solon.folder import RunFolder
 from solon.journal import Journal
 
-FIRST_FILES = ("run.lock", "journal.db", "config.toml")  # all that a run killed at its very beginning leaves behind
+FIRST_FILES = (
+    "run.lock",
+    "journal.db",
+    "config.toml",
+    "web-run.log",
+    "run.id",
+)  # all that is there before a run has rows
 UNFINISHED = ""  # the recipe noted with a row in which a call failed: it matches none, so the row is made again
 
 
@@ -62,7 +69,7 @@ def check_own(folder: RunFolder) -> None:
 
 def note_principles(constitution: Constitution, journal: Journal, few_shot: int = 0) -> list[str]:
     """What changed in the principles since they were last noted, in plain words."""
-    now = {principle.id: full_hash(wording(principle, few_shot)) for principle in constitution.principles}
+    now = wordings(constitution, few_shot)
     begun = journal.note("principles")
     before: dict[str, str] = json.loads(begun) if begun else now
     journal.set_note("principles", json.dumps(now))
@@ -73,6 +80,11 @@ def note_principles(constitution: Constitution, journal: Journal, few_shot: int 
     ]
 
 
+def wordings(constitution: Constitution, few_shot: int) -> dict[str, str]:
+    """The hash of each principle's wording, by its id: where it is another one, calls are."""
+    return {principle.id: full_hash(wording(principle, few_shot)) for principle in constitution.principles}
+
+
 def wording(principle: Principle, few_shot: int) -> dict[str, Any]:
     """What of a principle can reach a call or a label; reasons cannot, nor can examples that nobody is shown."""
     told = {k: v for k, v in asdict(principle).items() if k not in ("tags", "rationale", "examples")}
@@ -80,11 +92,16 @@ def wording(principle: Principle, few_shot: int) -> dict[str, Any]:
 
 
 def begin(
-    folder: RunFolder, constitution: Constitution, prompts: Sequence[Prompt], journal: Journal, *more: str
+    folder: RunFolder,
+    constitution: Constitution,
+    prompts: Sequence[Prompt],
+    journal: Journal,
+    *more: str,
+    edits: Mapping[str, Sequence[Candidate]] | None = None,
 ) -> dict[str, str]:
     """Names the rows that this session makes, by prompt, and forgets every row that is made of something else.
 
-    ``more`` names what else decides the rows.
+    ``more`` names what else decides the rows, and ``edits`` what people wrote for a prompt, by its id.
 
     Rows are cheap: they are made again from the replies in the journal. So the rows that are there
     always belong together, also after an interruption.
@@ -97,16 +114,17 @@ def begin(
     recipe = full_hash([meaning(config), models, principles, *more])
     journal.set_note("recipe", recipe)
     journal.set_note("prompts", str(len(prompts)))
-    names = {prompt.id: row_name(recipe, prompt) for prompt in prompts}
+    names = {prompt.id: row_name(recipe, prompt, (edits or {}).get(prompt.id, ())) for prompt in prompts}
     known = journal.recipes()
     journal.forget_rows_except([name for name, row in names.items() if known.get(name) == row])
     return names
 
 
-def row_name(recipe: str, prompt: Prompt) -> str:
+def row_name(recipe: str, prompt: Prompt, edits: Sequence[Candidate] = ()) -> str:
     """Names everything that a row of ``prompt`` depends on."""
     messages = [(message.role, message.content) for message in prompt.messages]
-    return short_id(recipe, prompt.id, messages, prompt.tags, prompt.source)
+    by_people = [[asdict(edit) for edit in edits]] if edits else []
+    return short_id(recipe, prompt.id, messages, prompt.tags, prompt.source, *by_people)
 
 
 def check_exportable(folder: RunFolder, journal: Journal) -> None:

@@ -17,6 +17,7 @@ from solon.pipeline import Row
 from trainer.rows import Origin, TrainingRow, columns, is_test, training_row
 
 LOCK = "lock.json"
+LABELS = {".gz": "labels.csv.gz", ".parquet": "labels.parquet"}  # by how people's labels end; else labels.csv
 UNDER_WAY = "lock.json.new"  # becomes the lock when everything else is written
 TABLES = ("train.parquet", "test.parquet")
 
@@ -59,6 +60,7 @@ def export_trl(
         InputError: there is no pair, or ``out`` holds something that is no export.
     """
     require_own(out)
+    people = labels.read_bytes() if labels else None
     config = folder.config
     kin = bool(config.kin)
     sides: tuple[list[TrainingRow], list[TrainingRow]] = ([], [])
@@ -77,12 +79,24 @@ def export_trl(
         write_parquet(out / name, columns(side))
     principles = out / folder.principles_file.name
     principles.write_bytes(folder.principles_file.read_bytes())
-    files = {name: file_hash(out / name) for name in (*TABLES, principles.name)}
+    kept = keep_labels(out, labels, people)
+    files = {name: file_hash(out / name) for name in (*TABLES, principles.name, *kept)}
     lock = lock_of(folder, recipe, files, {"train": len(train), "test": len(test)})
-    lock |= {"labels_sha256": file_hash(labels) if labels else None, **promise_told(promised)}
+    lock |= {"labels_sha256": files[kept[0]] if kept else None, **promise_told(promised)}
     (out / UNDER_WAY).write_text(json.dumps(lock, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     (out / UNDER_WAY).replace(out / LOCK)
     return Exported(len(train), len(test), str(out), len(train) + len(test), dict(drops.most_common()))
+
+
+def keep_labels(out: Path, labels: Path | None, content: bytes | None) -> tuple[str, ...]:
+    """A copy of people's labels in the export; those of an earlier one go. The names of the files."""
+    for before in ("labels.csv", *LABELS.values()):
+        (out / before).unlink(missing_ok=True)
+    if labels is None or content is None:
+        return ()
+    name = LABELS.get(labels.suffix, "labels.csv")
+    (out / name).write_bytes(content)
+    return (name,)
 
 
 def promise_told(promised: Promised | None) -> dict[str, float | None]:
@@ -133,7 +147,8 @@ def write_parquet(path: Path, table: dict[str, list[object]]) -> None:
     special = {
         "prompt": messages, "chosen": messages, "rejected": messages, "decided_by": pa.list_(pa.string()),
         "p_chosen": pa.float64(), "margin": pa.float64(), "orders_agree": pa.bool_(), "epsilon": pa.float64(),
-        "ai_p_chosen": pa.float64(), "people": pa.int64(), "flags": pa.list_(pa.string()), "same_family": pa.bool_(),
+        "ai_p_chosen": pa.float64(), "people": pa.int64(), "people_agree": pa.int64(),
+        "human_strength": pa.float64(), "flags": pa.list_(pa.string()), "same_family": pa.bool_(),
     }  # fmt: skip
     schema = pa.schema([(name, special.get(name, pa.string())) for name in table])
     parquet.write_table(pa.table(table, schema=schema), path)

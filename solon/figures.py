@@ -32,6 +32,7 @@ class Tally:
     rows: int = 0
     pairs: int = 0
     candidates: int = 0
+    edits: int = 0  # of the candidates, those that people wrote
     orders_disagree: int = 0  # pairs whose judge model did not say the same in both orders
     drops: Counter[str] = field(default_factory=Counter)
     no_verdicts: Counter[str] = field(default_factory=Counter)
@@ -44,6 +45,7 @@ class Tally:
         self.rows += 1
         self.pairs += len(row.pairs)
         self.candidates += len(row.made.candidates)
+        self.edits += sum(bool(candidate.author) for candidate in row.made.candidates)
         self.orders_disagree += sum(pair.orders_agree is False for pair in row.pairs)
         self.drops.update(drop.reason for drop in row.drops)
         self.no_verdicts.update(verdict.reason for verdict in row.no_verdicts)
@@ -54,7 +56,10 @@ class Tally:
 
 
 class KeptCount:
-    """How often drafts, revisions, chosen and rejected completions keep each principle that has a check."""
+    """How often drafts, revisions, chosen and rejected completions keep each principle that has a check.
+
+    What people wrote is no revision: it says nothing of the policy.
+    """
 
     def __init__(self, constitution: Constitution) -> None:
         self.constitution = constitution
@@ -65,7 +70,7 @@ class KeptCount:
         checks = [(p.id, p.check) for p in self.constitution.applying_to(prompt.tags) if p.check]
         for principle, check in checks:
             kept = {c.id: check.kept(prompt.text, c.text) for c in row.made.candidates}
-            for candidate in row.made.candidates:
+            for candidate in (one for one in row.made.candidates if not one.author):
                 self.counts[principle, "revisions" if candidate.is_revision else "drafts", kept[candidate.id]] += 1
             for pair in row.pairs:
                 self.counts[principle, "chosen", kept[pair.chosen.id]] += 1

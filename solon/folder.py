@@ -1,5 +1,8 @@
 """The run folder: what lies where, and which run a folder belongs to."""
 
+import os
+import secrets
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from constitution.files import find, load
 from constitution.principle import Constitution
 from solon.config import RunConfig
 from solon.config_file import load_config
+from solon.database import Database
 
 RUNS = Path("runs")
 
@@ -33,8 +37,55 @@ class RunFolder:
         return self.path / "principles.toml"
 
     @property
-    def journal(self) -> Path:
-        return self.path / "journal.db"
+    def id_file(self) -> Path:
+        """What the run goes by in a database that runs share; a run in files needs none."""
+        return self.path / "run.id"
+
+    @property
+    def id(self) -> str:
+        """The same wherever the folder lies and whatever it is called; a copy of it is the same run.
+
+        Raises:
+            InputError: nothing says so by now, and all would be paid for again.
+        """
+        if self.config.storage.database_env is None:
+            return self.config.name
+        with suppress(OSError, UnicodeDecodeError):
+            if found := self.id_file.read_text(encoding="utf-8").strip():
+                return found
+        fact = "cannot be read, and says which run of the database this is"
+        raise InputError(str(self.id_file), fact, "put it back, or begin anew in another folder")
+
+    @property
+    def journal(self) -> Database:
+        """Where the run's calls and rows are; in a shared PostgreSQL database, a schema of its own.
+
+        Raises:
+            InputError: the variable is not set, or the run has begun somewhere else and would be paid for again.
+        """
+        self._require_same_storage()
+        return self._database("journal.db", f"run {self.id}")
+
+    @property
+    def review(self) -> Database:
+        """Where people's labels are; in PostgreSQL, those of all runs together, by ``id``."""
+        return self._database("review.db", "review")
+
+    def _database(self, file: str, schema: str) -> Database:
+        variable = self.config.storage.database_env
+        if variable is None:
+            return Database.file(self.path / file)
+        return Database.of_variable(variable, schema, f"{self.path}: storage.database_env")
+
+    def _require_same_storage(self) -> None:
+        file, now = self.path / "journal.db", self.config.storage.database_env
+        if now and file.is_file():
+            raise InputError(str(file), "this run has begun in the file, not in PostgreSQL", "remove [storage]")
+        if now is None and not file.is_file() and self.config_file.is_file():
+            before = load_config(self.config_file).storage.database_env
+            if before:
+                remedy = f'give [storage] database_env = "{before}" again'
+                raise InputError(str(self.path), "this run has begun in PostgreSQL, not in a file", remedy)
 
     @property
     def export(self) -> Path:
@@ -80,25 +131,46 @@ def open_folder(run: Path) -> RunFolder:
     Given a run.toml, its present settings hold, for what comes after the labels.
 
     Raises:
-        InputError: there is no such run.
+        InputError: there is no such run, or it cannot be read.
     """
     if run.is_file():
         folder = new_folder(run, None)
-        if not folder.journal.is_file():
+        if not folder.config_file.is_file():
             raise InputError(str(folder.path), f"no run of {run} has begun there", f"solon run {run}")
         return folder
     saved = run / "config.toml"
     if not saved.is_file():
         raise InputError(str(run), "is not a run folder", "name one that `solon run` made, or its run.toml")
+    return RunFolder(run, load_config(saved), beside_of(run))
+
+
+def beside_of(run: Path) -> Path:
+    """What the run folder says that its relative paths start from; itself where it says nothing.
+
+    Raises:
+        InputError: it says what is no path.
+    """
     origin = run / "origin"
-    beside = Path(origin.read_text(encoding="utf-8").strip()) if origin.is_file() else run
-    return RunFolder(run, load_config(saved), beside)
+    try:
+        told = origin.read_text(encoding="utf-8").strip() if origin.exists() else str(run)
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise InputError(str(origin), f"cannot be read ({why})", "write the folder of the run.toml into it") from None
+    if "\0" in told:
+        raise InputError(str(origin), "is no path", "write the folder of the run.toml into it")
+    return Path(told)
 
 
 def save_config(folder: RunFolder) -> None:
     """The resolved configuration, every default written out, and where its relative paths start."""
     write_whole(folder.config_file, tomlkit.dumps(without_none(asdict(folder.config))))
     write_whole(folder.path / "origin", f"{folder.beside}\n")
+
+
+def name_run(folder: RunFolder) -> None:
+    """Gives a run that begins in a database its id there. For whoever holds the folder."""
+    if folder.config.storage.database_env and not folder.id_file.exists() and not folder.config_file.exists():
+        write_whole(folder.id_file, f"{folder.path.resolve().name}-{secrets.token_hex(8)}\n")
 
 
 def make_folder(path: Path) -> None:
@@ -110,9 +182,12 @@ def make_folder(path: Path) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes the file at once: a kill leaves the old one or the new one, never half of it."""
+    """Writes the file at once: a kill or a power cut leaves the old one or the new one, never half of it."""
     new = path.with_name(f"{path.name}.new")
-    new.write_text(text, encoding="utf-8")
+    with new.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     new.replace(path)
 
 

@@ -1,12 +1,8 @@
-"""One thread that writes to a journal, many writes to a commit."""
+"""One thread that writes to a journal, over one connection, many writes to a commit."""
 
 import asyncio
-import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 from threading import Lock
 from typing import TypeAlias
 
@@ -14,24 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from constitution.errors import InputError, StorageError
+from constitution.identity import full_hash
+from solon.database import Database, storage_errors
 
 Values: TypeAlias = dict[str, str | bytes | int]
 
 
-@contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        fact = error.orig
-        if getattr(fact, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
-            raise not_a_journal(path) from error
-        remedy = "make room or repair the disk, then run again; what was recorded is kept"
-        raise StorageError(f"{path}: {fact}: {remedy}") from error
-
-
-def not_a_journal(path: Path) -> InputError:
-    return InputError(str(path), "this file is not a journal", "name another, or move it away")
+PATIENCE = "3s"  # for the server to notice that the process which wrote before is gone
 
 
 class Commit:
@@ -51,11 +36,19 @@ class Commit:
 
 
 class Writer:
-    """The only thread that writes. What arrives during one commit goes into the next, all of it."""
+    """The only thread that writes. What arrives during one commit goes into the next, all of it.
 
-    def __init__(self, path: Path, engine: sa.Engine) -> None:
-        self._path = path
-        self._engine = engine
+    On PostgreSQL its connection holds a lock that no other writer of the schema gets, wherever it runs. A connection
+    that is lost takes the lock with it, and so it is never made again: the writer has failed.
+    """
+
+    def __init__(self, database: Database, engine: sa.Engine) -> None:
+        """Raises InputError where somebody else writes."""
+        self._database = database
+        with storage_errors(database):
+            self._connection = engine.connect()
+            if not database.is_file:
+                lock(database, self._connection)
         self._thread = ThreadPoolExecutor(1, "journal")
         self._lock = Lock()
         self._next = Commit()
@@ -83,9 +76,9 @@ class Writer:
         try:
             if self._failure is not None:
                 raise self._failure
-            with storage_errors(self._path), self._engine.begin() as connection:
+            with storage_errors(self._database), self._connection.begin():
                 for statement, values in batch.values.items():
-                    connection.execute(statement, values)
+                    self._connection.execute(statement, values)
         except Exception as error:  # whatever it is, nobody may wait for ever
             self._failure = error
             batch.committed.set_exception(error)
@@ -94,3 +87,19 @@ class Writer:
 
     def close(self) -> None:
         self._thread.shutdown()
+        self._connection.close()
+
+
+def lock(database: Database, connection: sa.Connection) -> None:
+    """Taken for as long as the connection lasts, which ends here where the lock is not to be had."""
+    name = int(full_hash(["writer", database.schema])[:15], 16)
+    try:
+        with connection.begin():
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}'")
+            connection.execute(sa.select(sa.func.pg_advisory_lock(name)))
+    except DBAPIError as error:
+        connection.close()
+        if getattr(error.orig, "sqlstate", None) != "55P03":  # lock not available
+            raise
+        fact = "in use by another process, here or on another machine"
+        raise InputError(str(database), fact, "wait for it, stop it, or give this run another name") from None

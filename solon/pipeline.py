@@ -1,8 +1,8 @@
 """One prompt's way from text to preference pairs, and the row that keeps all of it."""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pydantic import TypeAdapter
 
@@ -30,6 +30,7 @@ class Recipe:
     judging: Judging
     min_margin: float
     canaries: float = 0.0  # share of the prompts on which the judge is shown planted completions too
+    edits: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)  # by people, by the prompt's id
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,8 @@ ROW = TypeAdapter(Row)
 
 async def process(prompt: Prompt, recipe: Recipe) -> Row:
     """The row of ``prompt``. Depends on nothing but the arguments and the models' replies."""
-    made = await gather_candidates(prompt, recipe.constitution, recipe.generation)
+    generated = await gather_candidates(prompt, recipe.constitution, recipe.generation)
+    made = replace(generated, candidates=generated.candidates + recipe.edits.get(prompt.id, ()))
     judged = await judge_candidates(made, recipe.constitution, recipe.judging)
     planted = await judge_canaries(made, recipe.constitution, recipe.judging, recipe.canaries)
     built = build_pairs(made, judged.labels, recipe.judging.policy, recipe.min_margin, judged.ranking)

@@ -25,6 +25,7 @@ from solon.models import Gate, Meter
 from solon.pipeline import Recipe, Row, dump_row, load_row, process
 from solon.progress import Reporter, showing
 from solon.recipes import recipe_of, trials_of
+from solon.review.edits import counted, edits_of, unjudged
 from solon.supply import Supply, places
 
 TICK = 0.5  # seconds
@@ -61,7 +62,10 @@ class Run:
         self.meter = Meter()
         self.gate = Gate()
         self.trials = trials_of(folder)
-        self.names = begin(folder, constitution, prompts, journal, *map(repr, self.trials))
+        self.edits = edits_of(folder)
+        self.new_edits = unjudged(self.edits, journal)
+        self.judged_edits = 0  # of the new ones
+        self.names = begin(folder, constitution, prompts, journal, *map(repr, self.trials), edits=self.edits)
         known = journal.recipes()
         self.wanted = [p for p in prompts if only is None or p.id in only]
         self.pending = [p for p in self.wanted if known.get(p.id) != self.names[p.id]]
@@ -85,9 +89,8 @@ class Run:
                         limit = str(reached)
                 told = supply.told()
         seconds = time.monotonic() - self.began
-        return Outcome(
-            self.meter, self.all_figures(), seconds, self.done == len(self.wanted), limit, told + self.cascade_told()
-        )
+        told += self.cascade_told() + self.edits_told()
+        return Outcome(self.meter, self.all_figures(), seconds, self.done == len(self.wanted), limit, told)
 
     def all_figures(self) -> Figures:
         """Of the rows just made, where these are all of them; else of what is stored."""
@@ -105,7 +108,8 @@ class Run:
         ticking = asyncio.create_task(self.tick(reporter))
         with self.interruptible(reporter):
             try:
-                recipe = await self.tried(recipe_of(self.folder.config, self.constitution, supply))
+                made_by = recipe_of(self.folder.config, self.constitution, supply)
+                recipe = await self.tried(replace(made_by, edits=self.edits))
                 wanted = takewhile(lambda _: not self.gate.shut, self.pending)
                 await run_prompts(wanted, lambda prompt: self.work(prompt, recipe, reporter), workers)
             except* Closed:
@@ -138,6 +142,11 @@ class Run:
         told = self.trust.told() if self.trust else self.journal.note(CASCADE)
         return (told,) if self.trials and told else ()
 
+    def edits_told(self) -> tuple[str, ...]:
+        """What people wrote that this session judged first."""
+        now = self.judged_edits
+        return (f"{counted(now)} {'are' if now > 1 else 'is'} judged now",) if now else ()
+
     async def work(self, prompt: Prompt, recipe: Recipe, reporter: Reporter) -> None:
         """Processes one prompt and keeps its row; leaves it for the next session where the gate was shut."""
         row: Row | None = None
@@ -150,6 +159,7 @@ class Run:
         name = self.names[prompt.id]
         await self.journal.save_row(prompt.id, name if row.complete else UNFINISHED, dump_row(row))
         self.figures.add(row)
+        self.judged_edits += sum(candidate.id in self.new_edits for candidate in row.made.candidates)
         self.done += 1
         reporter.at(self.done, self.facts())
 

@@ -38,14 +38,14 @@ def hold(folder: Path) -> Iterator[None]:
     """Keeps every other ``hold`` on the folder out, in this process too, until left or killed.
 
     Raises:
-        InputError: another one holds it. Nobody waits.
+        InputError: another one holds it. Nobody waits longer than a look at the lock may take.
         StorageError: the folder cannot be written.
     """
     lock = FileLock(folder / LOCK, thread_local=False)
     owner = os.getpid()
     try:
         with _storage_errors(folder):
-            lock.acquire(timeout=0)
+            _acquire(lock)
     except Timeout:
         fact = f"in use by {_holder(folder / HOLDER) or 'another process'}"
         raise InputError(str(folder), fact, "wait for it, stop it, or give this run another name") from None
@@ -57,6 +57,17 @@ def hold(folder: Path) -> Iterator[None]:
         if os.getpid() == owner:  # a child forked inside must not let go of what its parent holds
             (folder / HOLDER).unlink(missing_ok=True)
             lock.release()
+
+
+def _acquire(lock: FileLock) -> None:
+    """Raises Timeout. Whoever only looks whether it is held has a share of it for a moment, which keeps nobody out."""
+    for _ in range(5):
+        try:
+            lock.acquire(timeout=0)
+            return
+        except Timeout:
+            time.sleep(0.02)
+    lock.acquire(timeout=0)
 
 
 @contextmanager

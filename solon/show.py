@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 
 from constitution.errors import InputError
 from constitution.principle import Constitution
@@ -14,27 +16,42 @@ from solon.journal import Journal
 from solon.pipeline import Row, load_row
 
 SHORTEST_ID = 4
+AT_ONCE = 50  # rows
 
 
-def rows_named(journal: Journal, name: str) -> list[Row]:
-    """The rows in which a prompt, candidate, pair or drop has just this id."""
-    found = map(load_row, journal.find_rows(json.dumps(name)))  # as a row's JSON spells it
-    return [row for row in found if name in ids_of(row)]
+def rows_named(journal: Journal, name: str, most: int | None = None) -> list[Row]:
+    """The rows in which a prompt, candidate, pair or drop has just this id; no more than ``most``, if it is given.
+
+    A prompt's row is found at once, and is then the only one; for any other id, rows are read until there are enough.
+    """
+    try:
+        return [load_row(body) for body in journal.bodies([name])]
+    except (KeyError, UnicodeEncodeError):
+        found = rows_with(journal, json.dumps(name))  # as a row's JSON spells it
+        return list(islice((row for row in found if name in ids_of(row)), most))
 
 
-def rows_beginning(journal: Journal, name: str) -> list[Row]:
-    """The rows in which something's id begins with ``name``.
+def rows_beginning(journal: Journal, name: str, most: int | None = None) -> list[Row]:
+    """The rows in which something's id begins with ``name``; no more than ``most``, if it is given.
 
     Raises:
         InputError: nothing's does, or ``name`` is too short to mean one thing.
     """
     if len(name) < SHORTEST_ID:
         raise InputError(name, "is too short for an id", f"give at least {SHORTEST_ID} characters")
-    found = map(load_row, journal.find_rows(json.dumps(name)[1:-1]))
-    rows = [row for row in found if any(i.startswith(name) for i in ids_of(row))]
+    found = rows_with(journal, json.dumps(name)[:-1])
+    rows = list(islice((row for row in found if any(i.startswith(name) for i in ids_of(row))), most))
     if not rows:
         raise InputError(name, "is the id of nothing in this run", "take one from the report or the export")
     return rows
+
+
+def rows_with(journal: Journal, fragment: str) -> Iterator[Row]:
+    """The rows whose JSON contains ``fragment``, in the order of their prompts, with few in memory at once."""
+    wanted, left = fragment.encode(), iter(sorted(journal.recipes()))
+    while some := list(islice(left, AT_ONCE)):
+        with suppress(KeyError):  # a session has forgotten these rows meanwhile: it makes them anew
+            yield from (load_row(body) for body in journal.bodies(some) if wanted in body)
 
 
 def ids_of(row: Row) -> Iterator[str]:
@@ -61,7 +78,9 @@ def tell(row: Row, constitution: Constitution) -> str:
 
 
 def tell_candidate(row: Row, candidate: Candidate, constitution: Constitution) -> str:
-    if candidate.is_revision:
+    if candidate.author:
+        origin = f"EDIT by a person, {candidate.id} of {candidate.revises} (by {candidate.author}"
+    elif candidate.is_revision:
         origin = f"REVISION {candidate.id} of {candidate.revises} under {candidate.principle} (round {candidate.round}"
     else:
         origin = f"DRAFT {candidate.id} (sample {candidate.sample}"

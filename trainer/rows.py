@@ -7,11 +7,10 @@ train on a doubled prompt in silence.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Literal
 
 from constitution.identity import unit_interval
 from generator.chat import Message
-from judge.pairs import PreferencePair
+from judge.pairs import LabelSource, PreferencePair
 
 MESSAGE_COLUMNS = ("prompt", "chosen", "rejected")
 
@@ -35,12 +34,14 @@ class TrainingRow:
     p_chosen: float  # in (0.5, 1]
     margin: float  # 2·p_chosen - 1
     orders_agree: bool | None
-    label_source: Literal["ai", "human"]
+    label_source: LabelSource
     decided_by: tuple[str, ...]  # ids of the principles that decided; empty where people did
     verdicts: str  # JSON text: what every principle said of the pair
     epsilon: float | None  # chance that the label is wrong, as people show it; None where none of theirs tells
     ai_p_chosen: float | None  # what the judges alone say of ``chosen``, whoever decided
     people: int  # who looked at the pair
+    people_agree: int  # of them, who chose as the label does
+    human_strength: float | None  # how much better these say it is, from 1 (slightly) to 4 (by far), on average
     flags: tuple[str, ...]  # what either completion does to sway a judge
     same_family: bool  # whether judge and policy are of one family of models
 
@@ -81,6 +82,8 @@ def training_row(pair: PreferencePair, origin: Origin) -> TrainingRow:
         epsilon=pair.epsilon,
         ai_p_chosen=pair.ai_p_chosen,
         people=pair.people,
+        people_agree=pair.people_agree,
+        human_strength=pair.human_strength,
         flags=origin.flags,
         same_family=origin.same_family,
     )

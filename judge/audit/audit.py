@@ -16,7 +16,18 @@ from judge.audit.plain import plain
 from judge.audit.powered import Powered, powered
 from judge.audit.reliability import deviation
 from judge.audit.selective import Promise, Selection, select
-from judge.audit.table import NONE, Averaged, Ints, Labels, Material, average, choices, human_choice, unevenly_drawn
+from judge.audit.table import (
+    NONE,
+    Averaged,
+    Bools,
+    Ints,
+    Labels,
+    Material,
+    average,
+    choices,
+    human_choice,
+    unevenly_drawn,
+)
 
 FEWEST_IN_STRATUM = 2  # items below which a stratum has no figures of its own
 MOST_STRATA = 100  # that have figures of their own: the largest ones
@@ -78,22 +89,33 @@ def audit(material: Material, settings: Settings) -> Audit:
 
 def judged(material: Material) -> Material:
     """Only the items that a judge was asked about: whoever was not asked has not failed."""
-    verdicts, labels = material.verdicts, material.labels
     kept = np.zeros(len(material.items), dtype=np.bool_)
-    kept[verdicts.item] = True
+    kept[material.verdicts.item] = True
     if kept.all():
         return material
-    place, rows = np.cumsum(kept) - 1, kept[labels.item]
-    note = f"{int((~kept).sum())} labelled items have no verdict at all and are left out"
+    return among(material, kept, f"{int((~kept).sum())} labelled items have no verdict at all and are left out")
+
+
+def among(material: Material, kept: Bools, note: str) -> Material:
+    """Only the items of the mask ``kept``, (items,), with what there is to know about that."""
+    verdicts, labels = material.verdicts, material.labels
+    place, said, rows = np.cumsum(kept) - 1, kept[verdicts.item], kept[labels.item]
+    heard = replace(
+        verdicts, item=place[verdicts.item[said]], judge=verdicts.judge[said], order=verdicts.order[said],
+        choice=verdicts.choice[said], p_one=verdicts.p_one[said], graded=verdicts.graded[said],
+        notes=(*verdicts.notes, note),
+    )  # fmt: skip
     return Material(
         tuple(name for name, keep in zip(material.items, kept, strict=True) if keep),
-        replace(verdicts, item=place[verdicts.item], notes=(*verdicts.notes, note)),
+        heard,
         Labels(
             labels.annotators,
             place[labels.item[rows]],
             labels.annotator[rows],
             labels.choice[rows],
             None if labels.probability is None else labels.probability[kept],
+            None if labels.decided is None else labels.decided[kept],
+            None if labels.even is None else labels.even[kept],
         ),
         material.strata,
         material.stratum[kept],

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from judge.audit.table import Floats, Ints
+if TYPE_CHECKING:  # whoever only shows figures, as a web server does, need not have numpy
+    from judge.audit.table import Floats, Ints
 
 NORMAL_95 = 1.959963984540054
 RESAMPLES = 1000
@@ -35,7 +35,7 @@ def proportion(hits: float, n: int) -> Estimate | None:
     return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), n)
 
 
-def mean(values: Floats, possible: Floats) -> Estimate | None:
+def mean(values: "Floats", possible: "Floats") -> Estimate | None:
     """A mean of independent values; None without a value.
 
     The interval is the normal one after z^2 = 3.84 more values, which lie as ``possible`` does, so that a few equal
@@ -55,7 +55,7 @@ def mean(values: Floats, possible: Floats) -> Estimate | None:
 
 
 def resampled(
-    statistic: Callable[[Ints], float | None], counts: Ints, seed: int, resamples: int = RESAMPLES
+    statistic: "Callable[[Ints], float | None]", counts: "Ints", seed: int, resamples: int = RESAMPLES
 ) -> Estimate | None:
     """A figure of a table of counts, with the percentile interval of the table's multinomial resamples.
 
@@ -65,6 +65,8 @@ def resampled(
     Args:
         counts: (cells,) how many items fall into each cell.
     """
+    import numpy as np
+
     n = int(counts.sum())
     about = statistic(counts) if n else None
     if about is None:

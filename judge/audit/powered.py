@@ -9,6 +9,7 @@ import numpy as np
 from constitution.errors import InputError
 from constitution.identity import unit_interval
 from judge.audit.budget import WidthAt, labels_needed, propose, widths
+from judge.audit.levels import estimate_drawn
 from judge.audit.plain import plain
 from judge.audit.ppi import MeanEstimate, PpiEstimate, estimate_mean, predictions_of_agreement
 from judge.audit.reliability import outcomes
@@ -77,7 +78,7 @@ class Pool:
         Its ratio is to the labels' own mean without strata, which is what anybody would take.
         """
         p_one, known = self.averaged.p_one, self.averaged.known
-        whole = estimate_mean(labels, labelled, p_one, known, probabilities=self.probabilities, seed=seed)
+        whole = estimated(labels, labelled, (p_one, known), self.probabilities, seed)
         if whole is None or self.strata is None or self.probabilities is not None:
             return whole, False
         within = estimate_mean(labels, labelled, p_one, known, strata=self.strata, seed=seed)
@@ -88,6 +89,15 @@ class Pool:
         effective = 1 / (1 / items + (1 / n - 1 / items) * ratio**2)
         beside = replace(within, human_only=whole.human_only, width_ratio=ratio, effective_labels=effective)
         return replace(beside, spread=whole.spread, left=ratio**2), True
+
+
+def estimated(
+    labels: Floats, labelled: Ints, verdicts: tuple[Floats, Bools], probabilities: Floats | None, seed: int
+) -> PpiEstimate | None:
+    """By the way in which the labels were drawn: ``probabilities``, (items,), where not all had the same."""
+    if probabilities is None:
+        return estimate_mean(labels, labelled, *verdicts, seed=seed)
+    return estimate_drawn(labels, labelled, *verdicts, probabilities=probabilities, seed=seed)
 
 
 def width(estimate: PpiEstimate) -> float:
@@ -240,7 +250,7 @@ def accuracies(pool: Pool, labelled: Ints, seed: int) -> dict[str, PpiEstimate]:
         agreeing = predictions_of_agreement(said[judged, judge], averaged.p_one[judged])
         place = np.searchsorted(judged, mine)
         chance = None if pool.probabilities is None else pool.probabilities[judged]
-        one = estimate_mean(right, place, agreeing, averaged.known[judged], probabilities=chance, seed=seed)
+        one = estimated(right, place, (agreeing, averaged.known[judged]), chance, seed)
         if one is not None:
             found[name] = one
     return found

@@ -43,6 +43,8 @@ class Labels:
     annotator: Ints  # (rows,)
     choice: Ints  # (rows,) 1, 2, TIE or NONE
     probability: Floats | None = None  # (items,) chance that each had to be labelled, 0 where untold; None: all alike
+    decided: Ints | None = None  # (items,) an adjudicator's choice, which stands for the answers; NONE without one
+    even: Bools | None = None  # (items,) whether it was drawn with the same chance as all; None: nothing tells
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,14 +101,18 @@ def choices(p_one: Floats, known: Bools) -> Ints:
 
 
 def human_choice(material: Material) -> Ints:
-    """What most people chose, (items,): 1, 2 or TIE; TIE too where two are named equally often, NONE where unasked."""
+    """What most people chose, (items,): 1, 2 or TIE; TIE too where two are named equally often, NONE where unasked.
+
+    Where an adjudicator decided, the decision.
+    """
     labels = material.labels
     counts = np.zeros((len(material.items), 3), dtype=np.int64)
     said = labels.choice != NONE
     np.add.at(counts, (labels.item[said], labels.choice[said]), 1)
     most = counts.max(axis=1)
     single = (counts == most[:, None]).sum(axis=1) == 1
-    return np.where(most == 0, NONE, np.where(single, counts.argmax(axis=1), TIE)).astype(np.int64)
+    chosen = np.where(most == 0, NONE, np.where(single, counts.argmax(axis=1), TIE)).astype(np.int64)
+    return chosen if labels.decided is None else np.where(labels.decided != NONE, labels.decided, chosen)
 
 
 def unevenly_drawn(material: Material) -> bool:

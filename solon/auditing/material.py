@@ -10,12 +10,14 @@ import numpy as np
 
 from constitution.errors import InputError
 from judge.audit.table import NONE, Bools, Floats, Ints, Labels, Material
-from solon.auditing.cells import CHOICES, EMPTY, Named, chances, counts, first_at, named, shown, spelled
+from judge.review.cells import from_cell
+from solon.auditing.cells import CHOICES, EMPTY, Named, chances, counts, distinct, first_at, named, shown, spelled
 from solon.auditing.columns import Columns
 from solon.auditing.verdicts import read_verdicts
 
 LENGTHS = ("text_1_chars", "text_2_chars")
 ONE_ANNOTATOR = "human"
+OURS = "decided"  # a column that only a review's labels have
 ONE_STRATUM = "all"
 NO_STRATUM = "(none)"  # of an item whose rows leave the column empty
 
@@ -37,7 +39,7 @@ def material(said: Columns, human: Columns, column: str | None) -> Material:
     return Material(
         items=items,
         verdicts=read_verdicts(said, spots[0]),
-        labels=replace(read_labels(human, spots[1]), probability=read_probability(human, spots[1], len(items))),
+        labels=read_people(human, spots[1], len(items)),
         strata=strata,
         stratum=stratum,
         lengths=read_lengths(said, spots[0], len(items)),
@@ -46,20 +48,52 @@ def material(said: Columns, human: Columns, column: str | None) -> Material:
 
 def require_common(said: Columns, judged: Named, human: Columns, labelled: Named) -> None:
     if not set(judged.names) & set(labelled.names):
+        if OURS in human.texts:
+            fact, remedy = "are of no couple that the run holds now", "draw some that it holds: solon review draw"
+            raise InputError(f"people's labels in {human.path}", fact, remedy)
         fact = f"no item of it is in {said.path}: it has {labelled.names[0]!r}, that one has {judged.names[0]!r}"
         raise InputError(str(human.path), fact, "call an item the same in both files")
 
 
-def read_labels(table: Columns, item: Ints) -> Labels:
+def read_people(table: Columns, item: Ints, items: int) -> Labels:
+    """All that the table of labels says: who chose what, what was decided over them, and how items were drawn."""
+    choice = spelled(table, "choice", CHOICES, "1, 2, tie or none")
+    over = equal(table, OURS, "yes")
+    decided = np.full(items, NONE, dtype=np.int64)
+    rows = np.flatnonzero(over & (choice >= 0))
+    twice = rows[np.setdiff1d(np.arange(rows.size), np.unique(item[rows], return_index=True)[1])]
+    if twice.size:
+        raise InputError(table.at(int(twice[0])), "decides an item that a row above decides", "keep one of the two")
+    decided[item[rows]] = choice[rows]
+    even = np.zeros(items, dtype=np.bool_)
+    even[item[equal(table, "kind", "audit")]] = True
+    return replace(
+        read_labels(table, item, choice, over),
+        probability=read_probability(table, item, items),
+        decided=decided if rows.size else None,
+        even=even if OURS in table.texts else None,
+    )
+
+
+def equal(table: Columns, column: str, value: str) -> Bools:
+    """(rows,) where the column holds ``value``; nowhere where it is not there."""
+    if column not in table.texts:
+        return np.zeros(table.rows, dtype=np.bool_)
+    texts, index = distinct(table, column)
+    found: Bools = np.array([text.strip() == value for text in texts])[index]
+    return found
+
+
+def read_labels(table: Columns, item: Ints, choice: Ints, over: Bools) -> Labels:
     """The labels by item and annotator; a person's two labels of one item are refused.
 
-    A row without choice and annotator is no label: it is there for its item's chance to be drawn.
+    A row without choice and annotator is no label: it is there for its item's chance to be drawn. Nor is a row of
+    the mask ``over``, (rows,), which decides over labels.
     """
-    choice = spelled(table, "choice", CHOICES, "1, 2, tie or none")
     who, unasked = annotators(table, choice == EMPTY)
-    choice[choice == EMPTY] = NONE
+    choice = np.where(choice == EMPTY, NONE, choice)
     rows = np.lexsort((who.index, item))
-    rows = rows[~unasked[rows]]
+    rows = rows[~(unasked | over)[rows]]
     again = np.flatnonzero((np.diff(item[rows]) == 0) & (np.diff(who.index[rows]) == 0))
     if again.size:
         # Of the rows that repeat an earlier one, the first of the file.
@@ -67,7 +101,11 @@ def read_labels(table: Columns, item: Ints) -> Labels:
         fact = f"labels an item that annotator {who.names[who.index[row]]!r} has labelled above"
         remedy = "keep one of the two" if "annotator" in table.texts else "say who in a column 'annotator', or keep one"
         raise InputError(table.at(row), fact, remedy)
-    return Labels(who.names, item[rows], who.index[rows], choice[rows])
+    used, index = np.unique(who.index[rows], return_inverse=True)
+    names = tuple(who.names[one] for one in used.tolist())
+    if OURS in table.texts:
+        names = tuple(map(from_cell, names))
+    return Labels(names, item[rows], index.astype(np.int64), choice[rows])
 
 
 def annotators(table: Columns, blank: Bools) -> tuple[Named, Bools]:

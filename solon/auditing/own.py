@@ -19,14 +19,15 @@ from constitution.errors import InputError
 from judge.asking import conversation
 from judge.audit.audit import Audit, Settings, audit, judged, told
 from judge.audit.budget import widths
-from judge.audit.powered import LABEL_COUNTS, Powered
-from judge.audit.table import Material
+from judge.audit.powered import LABEL_COUNTS, Powered, powered
+from judge.audit.table import Material, average
 from judge.label import Label
 from judge.pairs import couple_id
 from judge.verdict import Judgement, NoVerdict, OneVerdict
 from solon.auditing.columns import Columns, read_columns
 from solon.auditing.material import material
-from solon.auditing.read import LABELS
+from solon.auditing.read import LABELS, PEOPLES
+from solon.auditing.shares import even_share, reachable, shares_told
 from solon.pipeline import Row
 
 COLUMNS = ("item", "judge", "order", "choice", "p_first", "text_1_chars", "text_2_chars", "stratum", "reason")
@@ -43,9 +44,7 @@ def material_of(rows: Iterable[Row], labels: Path, divided: bool = False) -> Mat
         divided: whether the prompts' sources divide the items.
     """
     said = columns_of(rows, Path("this run"))
-    return material(
-        said, read_columns(labels, {*LABELS, "annotator", "probability"}, LABELS), "stratum" if divided else None
-    )
+    return material(said, read_columns(labels, PEOPLES, LABELS), "stratum" if divided else None)
 
 
 def measure(material: Material, settings: Settings) -> dict[str, Any]:
@@ -53,16 +52,31 @@ def measure(material: Material, settings: Settings) -> dict[str, Any]:
 
     Its ``ppi`` estimates how often people agree with the label: which candidate's id sorts first means nothing, and
     nor does how often people prefer that one. Where no model saw a labelled couple the label stands alone.
+
+    Where people's labels are a review's, all figures beside people but the prediction-powered ones are counted on its
+    even share: those take all of its labels, each by its chance.
     """
-    label = audit(apart(material, [LABEL]), Settings(seed=settings.seed, splits=1))
+    every, material = len(material.items), reachable(material)
+    share = even_share(material)
+    counted, seed = share or material, settings.seed
+    label = audit(apart(counted, [LABEL]), Settings(seed=seed, splits=1))
     models = [one for one in material.verdicts.judges if one != LABEL and not one.startswith(CHECK)]
-    seen = apart(material, models) if models else None
+    seen = apart(counted, models) if models else None
     base = audit(seen, settings) if seen and np.isin(seen.labels.item, seen.verdicts.item).any() else label
+    if share:
+        base = by_all_labels(base, apart(material, models), seed) if base is not label else base
+        label = by_all_labels(label, apart(material, [LABEL]), seed)
     figures = told(joined(base, label)) | {"best_judge": told(base)["best_judge"]}
     if figures["ppi"]:
-        figures["ppi"] |= {"of": f"people agree with {LABEL}"}
+        figures["ppi"] |= {"of": f"people agree with {LABEL}", "unreached": every - len(material.items)}
         figures["needed"].pop("win_rate", None)
+    figures["notes"] += shares_told(material, share)
     return figures
+
+
+def by_all_labels(figures: Audit, material: Material, seed: int) -> Audit:
+    """The audit with prediction-powered estimates from all labels of ``material``."""
+    return replace(figures, powered=powered(material, average(material), None, 1, seed))
 
 
 def joined(models: Audit, label: Audit) -> Audit:
@@ -72,15 +86,15 @@ def joined(models: Audit, label: Audit) -> Audit:
         for name, part in models.strata.items()
         if name in label.strata
     }
-    powered = None
+    estimates = None
     if label.powered and LABEL in label.powered.accuracy:
         found = label.powered.accuracy[LABEL]
         accuracy = {**(models.powered.accuracy if models.powered else {}), LABEL: found}
         budget = widths(found, LABEL_COUNTS)
-        powered = Powered(found, False, 0, None, accuracy, budget, label.powered.active)
+        estimates = Powered(found, False, 0, None, accuracy, budget, label.powered.active)
     whole = replace(models.whole, judges={**models.whole.judges, **label.whole.judges})
     alternative = {**models.alternative, **label.alternative}
-    return replace(models, whole=whole, strata=strata, powered=powered, alternative=alternative)
+    return replace(models, whole=whole, strata=strata, powered=estimates, alternative=alternative)
 
 
 def apart(material: Material, judges: list[str]) -> Material:

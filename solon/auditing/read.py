@@ -18,6 +18,8 @@ LABELS = {
     "choice": "add it: 1, 2, tie or none",
 }
 
+PEOPLES = {*LABELS, "annotator", "probability", "kind", "decided"}  # columns that are looked at of people's labels
+
 
 def read_material(verdicts: Path, labels: Path, stratum: str | None) -> Material:
     """Everything that an audit looks at, the same whatever the order of the files' rows and columns.
@@ -34,7 +36,7 @@ def read_material(verdicts: Path, labels: Path, stratum: str | None) -> Material
     """
     divider = STRATUM if stratum is None else stratum
     said = read_columns(verdicts, {*VERDICTS, *LENGTHS, "choice", "p_first", "raw", "reason", divider}, VERDICTS)
-    human = read_columns(labels, {*LABELS, "annotator", "probability", divider}, LABELS)
+    human = read_columns(labels, {*PEOPLES, divider}, LABELS)
     return material(said, human, divider if stratum is not None or STRATUM in said.texts else None)
 
 

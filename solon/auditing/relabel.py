@@ -1,6 +1,7 @@
 """A run's labels made again with people's: theirs where they looked, and everywhere else chances anchored on theirs.
 
 What a principle above others decided, or code by itself, no person's taste overturns: such labels stay as they are.
+Nor does anything move where people labelled too few couples to anchor on.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,12 +17,15 @@ from judge.audit.agreement import left_out_shares
 from judge.audit.anchor import fit_anchor
 from judge.audit.audit import FEWEST_TO_SELECT, judged
 from judge.audit.selective import Promise, select
-from judge.audit.table import NONE, TIE, Ints, Material, average, human_choice, unevenly_drawn
+from judge.audit.table import NONE, Ints, Material, average, human_choice, unevenly_drawn
 from judge.label import Label, Spoken, rank
 from judge.pairs import Contest, PreferencePair, build_pairs, couple_id
 from judge.ranking import standings
+from judge.review.merge import Merged
 from judge.verdict import Judgement
 from solon.auditing.own import LABEL, material_of, name_of
+from solon.auditing.shares import by_chance
+from solon.auditing.voices import Voices, voices
 from solon.config import RunConfig
 from solon.export import Promised
 from solon.pipeline import Row
@@ -34,14 +38,13 @@ BELOW = "below the promised agreement"
 class Said:
     """What judges and people say of a couple ``a < b`` together."""
 
-    p_a: float  # anchored on people's labels
-    choice: int = NONE  # people's: 1 for a, 2 for b, TIE, or NONE
-    people: int = 0  # who looked
+    p_a: float  # anchored on people's labels, where there is an anchor
+    merged: Merged | None = None  # people's label: 1 for a, 2 for b
     wrong: float | None = None  # chance that people's choice is wrong; None where nothing tells
 
     @property
     def by_people(self) -> bool:
-        return self.choice != NONE
+        return self.merged is not None
 
     def share(self, pair: PreferencePair) -> float:
         """The anchored chance that people prefer what the pair chose."""
@@ -53,8 +56,14 @@ class Heard:
     """What people's labels make of a run."""
 
     couples: Mapping[str, Said]  # by the couple's id, every couple that was judged
-    weights: Mapping[str, float]  # the anchor's, by the judge's name in the run's table of verdicts
+    weights: Mapping[str, float]  # the anchor's, by the judge's name in the run's table of verdicts; empty without one
+    people: int  # who labelled a couple of the run
     promised: Promised | None = None
+
+    @property
+    def labelled(self) -> int:
+        """Couples."""
+        return sum(said.by_people for said in self.couples.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +75,23 @@ class Terms:
 
 
 def anchored(rows: Sequence[Row], labels: Path) -> Heard:
-    """The run anchored on all labels.
+    """The run anchored on all labels, if there are enough of them.
 
     Raises:
-        InputError: the labels cannot be read, or are too few.
+        InputError: the labels cannot be read, or none is of this run.
     """
     material = judged(material_of(rows, labels))
-    asked = np.flatnonzero(human_choice(material) != NONE)
-    require_labels(labels, len(asked), FEWEST_LABELS, "exporting with labels")
-    return heard(material, asked)
+    asked = fitted_on(material)
+    require_labels(labels, len(asked), 1, "exporting with labels")
+    return heard(material, asked if len(asked) >= FEWEST_LABELS else None, voices(labels))
 
 
 def promising(rows: Sequence[Row], labels: Path, agreement: float, terms: Terms) -> Heard:
     """The run anchored on one half of the labels, with the threshold that the other half sets for ``agreement``.
 
     The promise is of the pairs that judges alone decide: what people looked at is theirs anyway. So the threshold is
-    set on just such pairs, as they would be if nobody had labelled them.
+    set on just such pairs, as they would be if nobody had labelled them. Of a review's labels only those of couples
+    that chance brought before people can set it; all others are fitted to.
 
     Raises:
         InputError: nothing can be promised, or the labels cannot be read or are too few.
@@ -90,12 +100,15 @@ def promising(rows: Sequence[Row], labels: Path, agreement: float, terms: Terms)
     if not 0 < agreement < 1:
         raise InputError(place, "is no share that can be promised", "choose a number between 0 and 1, such as 0.8")
     material = judged(material_of(rows, labels))
-    if unevenly_drawn(material):
-        raise InputError(place, "needs labels of items that had all the same chance", "label couples drawn evenly")
-    asked = np.flatnonzero(human_choice(material) != NONE)
-    require_labels(labels, len(asked), FEWEST_TO_SELECT, "promising agreement")
-    fitted, held = np.split(np.random.default_rng(terms.config.seed).permutation(asked), [len(asked) // 2])
-    found = heard(material, fitted)
+    asked, evenly = fitted_on(material), by_chance(material)
+    if not evenly.size:
+        if unevenly_drawn(material):
+            raise InputError(place, "needs labels of items that had all the same chance", "label couples drawn evenly")
+        evenly = asked
+    require_labels(labels, len(evenly), FEWEST_TO_SELECT, "promising agreement", drawn=len(evenly) < len(asked))
+    order = np.random.default_rng(terms.config.seed).permutation(evenly)
+    held = order[len(order) // 2 :]
+    found = heard(material, np.setdiff1d(asked, held), voices(labels))
     return replace(found, promised=promise(rows, found, {material.items[i] for i in held}, (agreement, terms)))
 
 
@@ -110,7 +123,7 @@ def promise(rows: Sequence[Row], found: Heard, held: set[str], asked: tuple[floa
     chance = {pair.id: alone.couples[pair.id].share(pair) for pair in pairs}
     pairs = [pair for pair in pairs if chance[pair.id] > 0.5]
     tested = [pair for pair in pairs if pair.id in held]
-    right = [found.couples[pair.id].choice == (1 if pair.chosen.id < pair.rejected.id else 2) for pair in tested]
+    right = [said_by(found, pair.id) == ("1" if pair.chosen.id < pair.rejected.id else "2") for pair in tested]
     rest = np.array([chance[pair.id] for pair in pairs if not found.couples[pair.id].by_people])
     kind: Promise = "rest" if rest.size else "population"
     confidence = np.array([chance[pair.id] for pair in tested])
@@ -121,29 +134,39 @@ def promise(rows: Sequence[Row], found: Heard, held: set[str], asked: tuple[floa
     return Promised(agreement, chosen.threshold, chosen.delta)
 
 
-def require_labels(labels: Path, count: int, fewest: int, what: str) -> None:
+def fitted_on(material: Material) -> Ints:
+    """Every labelled item counts alike, however it was drawn: that hangs on what judges say, not on what people do."""
+    return np.flatnonzero(human_choice(material) != NONE)
+
+
+def said_by(found: Heard, couple: str) -> str | None:
+    merged = found.couples[couple].merged
+    return merged.choice if merged else None
+
+
+def require_labels(labels: Path, count: int, fewest: int, what: str, *, drawn: bool = False) -> None:
     if count < fewest:
-        fact = f"labels {count} couples of this run"
+        fact = f"labels {count} couples of this run" + (" that chance chose" if drawn else "")
         raise InputError(str(labels), fact, f"label at least {fewest} before {what}")
 
 
-def heard(material: Material, fitted: Ints) -> Heard:
-    """The anchor of the items ``fitted``, on every item, beside all that people said."""
-    averaged, human = average(material), human_choice(material)
-    anchor = fit_anchor(averaged, material.verdicts.judges, human, fitted)
-    p_a, answers = anchor.p_one(averaged), material.labels
-    counts = np.zeros((len(human), 3), dtype=np.int64)
+def heard(material: Material, fitted: Ints | None, said: Voices) -> Heard:
+    """The anchor of the items ``fitted`` on every item, beside what people said; without any the run's labels stand."""
+    averaged, answers = average(material), material.labels
+    p_a, weights = averaged.p_one[:, material.verdicts.judges.index(LABEL)], {}
+    if fitted is not None:
+        anchor = fit_anchor(averaged, material.verdicts.judges, human_choice(material), fitted)
+        p_a, weights = anchor.p_one(averaged), dict(zip(anchor.judges, anchor.weights, strict=True))
+    counts = np.zeros((len(material.items), 3), dtype=np.int64)
     spoken = answers.choice != NONE
     np.add.at(counts, (answers.item[spoken], answers.choice[spoken]), 1)
-    people, dissent = counts.sum(axis=1), disagreement(counts)
-    same = np.take_along_axis(counts, np.maximum(human, TIE)[:, None], axis=1)[:, 0]
+    dissent = disagreement(counts)
+    found = [(name, said.merged.get(name)) for name in material.items]
     couples = {
-        name: Said(p, choice, looked, wrong(looked - alike, looked, dissent))
-        for name, p, choice, looked, alike in zip(
-            material.items, p_a.tolist(), human.tolist(), people.tolist(), same.tolist(), strict=True
-        )
+        name: Said(p, merged, wrong(merged, dissent) if merged else None)
+        for (name, merged), p in zip(found, p_a.tolist(), strict=True)
     }
-    return Heard(couples, dict(zip(anchor.judges, anchor.weights, strict=True)))
+    return Heard(couples, weights, len(frozenset().union(*(said.people.get(name, ()) for name in material.items))))
 
 
 def disagreement(counts: Ints) -> float | None:
@@ -162,13 +185,17 @@ def disagreement(counts: Ints) -> float | None:
     return float((((1 - left_out_shares(shared)) * answers).sum() + 1) / (answers.sum() + 2))
 
 
-def wrong(dissenting: int, people: int, dissent: float | None) -> float | None:
+def wrong(merged: Merged, dissent: float | None) -> float | None:
     """Of the people who looked, the share that chose otherwise.
 
     One voice always agrees with the choice that it made, which says nothing: it counts for what a person's voice is
-    found to be wrong elsewhere.
+    found to be wrong elsewhere. An adjudicator's is such a voice, and those that it overrules count no more.
     """
-    return (dissenting + dissent) / people if people and dissent is not None else None
+    if dissent is None:
+        return None
+    if merged.adjudicated:
+        return dissent
+    return min(1.0, (merged.people - merged.agree + dissent) / merged.people)  # a tie that nobody chose: by one to one
 
 
 def relabelled(rows: Iterable[Row], found: Heard, terms: Terms) -> Iterator[Row]:
@@ -177,7 +204,11 @@ def relabelled(rows: Iterable[Row], found: Heard, terms: Terms) -> Iterator[Row]
         said: dict[tuple[str, str], list[Judgement]] = {(label.a, label.b): [] for label in row.labels}
         for judgement in row.judgements:
             said.setdefault((judgement.a, judgement.b), []).append(judgement)
-        open_to = {(one.a, one.b) for one in row.labels if movable(one, said[one.a, one.b], terms.constitution)}
+        open_to = {
+            (one.a, one.b)
+            for one in row.labels
+            if found.weights and movable(one, said[one.a, one.b], terms.constitution)
+        }
         labels = tuple(
             relabel(label, found, said[label.a, label.b], (label.a, label.b) in open_to) for label in row.labels
         )
@@ -187,7 +218,7 @@ def relabelled(rows: Iterable[Row], found: Heard, terms: Terms) -> Iterator[Row]
         told = [described(pair, found, row, {couple_id(*couple) for couple in open_to}) for pair in built.pairs]
         kept = [accepted(pair, found) for pair in told]
         pairs = tuple(one for one in kept if isinstance(one, PreferencePair))
-        drops = built.drops + tuple(one for one in kept if isinstance(one, Drop))
+        drops = tuple(named(drop, found) for drop in built.drops) + tuple(one for one in kept if isinstance(one, Drop))
         yield replace(row, labels=labels, pairs=pairs, unpaired=drops, ranking=ranking)
 
 
@@ -203,7 +234,8 @@ def movable(label: Label, judgements: Sequence[Judgement], constitution: Constit
     def level(judgement: Judgement) -> tuple[bool, int]:
         return rank(Spoken(constitution.get(judgement.principle), judgement.weight, 0.5))
 
-    listened = [judgement for judgement in judgements if judgement.heard and judgement.p_a is not None]
+    own = [judgement for judgement in judgements if (judgement.a, judgement.b) == (label.a, label.b)]
+    listened = [judgement for judgement in own if judgement.heard and judgement.p_a is not None]
     deciding = [judgement for judgement in listened if judgement.principle in label.decided_by]
     return max(map(level, listened)) == max(map(level, deciding)) and any(one.by != "check" for one in deciding)
 
@@ -211,8 +243,9 @@ def movable(label: Label, judgements: Sequence[Judgement], constitution: Constit
 def relabel(label: Label, found: Heard, judgements: Sequence[Judgement], movable: bool) -> Label:
     """A couple without any verdict gets a label only from people, whom no principle told what to choose."""
     said = found.couples[couple_id(label.a, label.b)]
-    if said.by_people:
-        return replace(label, p_a={1: 1.0, 2: 0.0}.get(said.choice, 0.5), decided_by=(), both_bad=False)
+    if said.merged:
+        p_a = {"1": 1.0, "2": 0.0}.get(said.merged.choice, 0.5)
+        return replace(label, p_a=p_a, decided_by=(), both_bad=said.merged.choice == "both bad")
     if not movable:
         return label
     return replace(label, p_a=said.p_a, decided_by=tuple(sorted(deciders(label, judgements, found.weights))))
@@ -231,9 +264,18 @@ def described(pair: PreferencePair, found: Heard, row: Row, movable: set[str]) -
     before = Contest(row.made.candidates, {(one.a, one.b): one for one in row.labels}, strengths)
     judges = before.label(pair.chosen, pair.rejected)
     told = replace(pair, ai_p_chosen=judges.share(pair.chosen.id) if judges else None)
-    if said and said.by_people:
-        return replace(told, label_source="human", epsilon=said.wrong, people=said.people)
+    if said and (merged := said.merged):
+        return replace(
+            told, label_source="adjudicated" if merged.adjudicated else "human", epsilon=said.wrong,
+            people=merged.people, people_agree=merged.agree, human_strength=merged.strength,
+        )  # fmt: skip
     return replace(told, epsilon=1 - said.share(pair) if said and pair.id in movable else None)
+
+
+def named(drop: Drop, found: Heard) -> Drop:
+    """A tie by people's word, as they named it."""
+    both_good = drop.reason == "tie" and drop.about in found.couples and said_by(found, drop.about) == "both good"
+    return replace(drop, reason="both good") if both_good else drop
 
 
 def accepted(pair: PreferencePair, found: Heard) -> PreferencePair | Drop:

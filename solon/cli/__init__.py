@@ -14,7 +14,7 @@ def main() -> None:
 
         app()
     except SolonError as error:
-        from solon.cli.telling import printable
+        from solon.text import printable
 
         print(f"error: {printable(' '.join(str(error).splitlines()))}", file=sys.stderr)  # an endpoint may have its say
         sys.exit(error.exit_code)

@@ -15,13 +15,14 @@ from constitution.tables import line_of
 from generator.prompts import Prompt
 from solon.backends import probe
 from solon.cli.auditing import require_extra
+from solon.cli.people import Asked, labels_for_export, rows_labelled, waiting
 from solon.cli.telling import Told
 from solon.config import RunConfig
 from solon.config_file import blamed_on, toml_path
 from solon.continuity import check_continues, check_exportable, check_own, note_principles
 from solon.estimate import estimate, most_usd
 from solon.export import Exported, Promised, export_trl
-from solon.folder import RUNS, RunFolder, make_folder, new_folder, open_folder, write_whole
+from solon.folder import RUNS, RunFolder, make_folder, name_run, new_folder, open_folder, write_whole
 from solon.inputs import read_prompts
 from solon.journal import Journal
 from solon.pilot import Interval, Pilot, pilot_of, pilot_prompts
@@ -84,16 +85,18 @@ def carry_out_pilot(
     check_own(folder)
     make_folder(folder.path)
     drawn = pilot_prompts(prompts, count, folder.config.seed)
-    with hold(folder.path), Journal.open(folder.journal) as journal:
-        check_continues(folder, journal, accept_changes=False)
-        note_principles(constitution, journal, folder.config.judge.few_shot)
-        outcome = start(folder, constitution, prompts, journal, only=drawn)
-        if outcome.limit:
-            raise NotFinished(outcome.limit)
-        if not outcome.finished:
-            raise KeyboardInterrupt  # what was received is kept; half a pilot would tell something else
-        rows = [load_row(body) for body in journal.bodies(sorted(drawn & journal.recipes().keys()))]
-        return pilot_of(rows, len(prompts), journal, prices)
+    with hold(folder.path):
+        name_run(folder)
+        with Journal.open(folder.journal) as journal:
+            check_continues(folder, journal, accept_changes=False)
+            note_principles(constitution, journal, folder.config.judge.few_shot)
+            outcome = start(folder, constitution, prompts, journal, only=drawn)
+            if outcome.limit:
+                raise NotFinished(outcome.limit)
+            if not outcome.finished:
+                raise KeyboardInterrupt  # what was received is kept; half a pilot would tell something else
+            rows = [load_row(body) for body in journal.bodies(sorted(drawn & journal.recipes().keys()))]
+            return pilot_of(rows, len(prompts), journal, prices)
 
 
 def pilot_lines(tried: Pilot, prompts: int, known: bool) -> list[str]:
@@ -143,22 +146,37 @@ def probe_all(folder: RunFolder, config_file: Path, ask: bool = True) -> dict[st
     return found
 
 
-def run(config_file: Path, out: Path | None, accept_changes: bool, no_budget: bool) -> Told:
-    folder = new_folder(config_file, out)
+def run(place: Path, out: Path | None, accept_changes: bool, no_budget: bool) -> Told:
+    folder = folder_to_run(place, out)
+    config_file = folder.config_file if place.is_dir() else place
     constitution, prompts = read_inputs(folder, config_file)
     check_own(folder)
     probe_all(folder, config_file, ask=False)  # the first call finds out, and costs no request more
     prices = require_prices(folder, no_budget)
     make_folder(folder.path)
     with hold(folder.path):
+        name_run(folder)
         with Journal.open(folder.journal) as journal:
             check_continues(folder, journal, accept_changes)
             if changes := note_principles(constitution, journal, folder.config.judge.few_shot):
                 print(f"principles: {', '.join(changes)}; only calls that this touches are sent", file=sys.stderr)
             outcome = start(folder, constitution, prompts, journal)
             summary = summarise(folder, journal, outcome, prices)
+            if outcome.finished:  # else a couple that is still to be made would seem to be gone
+                from solon.review.drawing import retire_gone
+
+                retire_gone(folder, stored_rows(journal))
         write_report(folder, outcome.figures)
     return Told(summary.data, summary.text, exit_code_of(summary))
+
+
+def folder_to_run(place: Path, out: Path | None) -> RunFolder:
+    """Of a run.toml, the folder that its run is made in; of a run folder, this one, with the settings it has saved."""
+    if not place.is_dir():
+        return new_folder(place, out)
+    if out is not None:
+        raise InputError("--out", f"{place} is a run folder, and goes on where it is", "leave out --out")
+    return open_folder(place)
 
 
 def exit_code_of(summary: Summary) -> int:
@@ -184,35 +202,45 @@ def show(name: str, run: Path | None) -> Told:
 
 def only_run(name: str) -> RunFolder:
     """The one run under runs/, where there is one."""
-    found = sorted(path.parent for path in RUNS.glob("*/journal.db"))
+    found = sorted(path.parent for path in RUNS.glob("*/config.toml"))
     if len(found) != 1:
         which = "there is no run under runs/" if not found else f"there are {len(found)} runs under runs/"
         raise InputError(name, which, "say which with --run FOLDER")
     return open_folder(found[0])
 
 
-def export(run: Path, format: str, labels: Path | None, out: Path | None, agreement: float | None = None) -> Told:
+def export(
+    run: Path,
+    format: str,
+    labels: Path | None,
+    out: Path | None,
+    agreement: float | None = None,
+    *,
+    without: Sequence[str] = (),
+) -> Told:
+    """``labels`` None stands for those of the run's review, without those of the people ``without``."""
     if format not in ("trl", "items", "verdicts"):
         raise InputError(f"--format {format}", "no such format", "use trl, items or verdicts")
-    if labels and format != "trl":
+    if (labels or without) and format != "trl":
         raise InputError(f"--format {format}", "has nothing that people's labels could change", "leave out --labels")
-    if agreement is not None and labels is None:
-        raise InputError("--agreement", "is agreement with people, who have said nothing", "add --labels L.csv")
     folder = open_folder(run)
     with Journal.open(folder.journal, read_only=True) as journal:
         check_exportable(folder, journal)
         rows, prompts = len(journal.recipes()), int(journal.note("prompts") or 0)
         if rows < prompts:
             print(f"only {rows} of {prompts} prompts are done: `solon run` goes on", file=sys.stderr)
+        if edits := waiting(folder, journal):
+            print(edits, file=sys.stderr)
         if format != "trl":
             return export_table(folder, stored_rows(journal), format, out)
-        with hold(folder.path):
-            rows_out, promised = rows_labelled(folder, journal, labels, agreement)
+        with hold(folder.path), labels_for_export(folder, labels, without) as file:
+            made = rows_labelled(folder, journal, Asked(file, labels is None, agreement))
             exported = export_trl(
-                folder, rows_out, out or folder.export, recipe(journal), labels=labels, promised=promised
+                folder, made.rows, out or folder.export, recipe(journal), labels=made.file, promised=made.promised
             )
-    data = {**asdict(exported), "promised": asdict(promised) if promised else None}
-    return Told(data, export_told(exported, promised))
+    promised = made.promised
+    data = {**asdict(exported), "labels": made.data, "promised": asdict(promised) if promised else None}
+    return Told(data, "\n".join([*([made.text] if made.text else []), export_told(exported, promised)]))
 
 
 def export_told(exported: Exported, promised: Promised | None) -> str:
@@ -231,20 +259,6 @@ def export_told(exported: Exported, promised: Promised | None) -> str:
 
 def recipe(journal: Journal) -> str:
     return journal.note("recipe") or ""
-
-
-def rows_labelled(
-    folder: RunFolder, journal: Journal, labels: Path | None, agreement: float | None
-) -> tuple[Iterable[Row], Promised | None]:
-    """The run's rows, with people's labels put in where there are any, and what these let us promise."""
-    if labels is None:
-        return stored_rows(journal), None
-    require_extra("export")
-    from solon.auditing.relabel import Terms, anchored, promising, relabelled
-
-    rows, terms = list(stored_rows(journal)), Terms(folder.config, folder.principles())
-    found = anchored(rows, labels) if agreement is None else promising(rows, labels, agreement, terms)
-    return relabelled(rows, found, terms), found.promised
 
 
 def export_table(folder: RunFolder, rows: Iterable[Row], format: str, out: Path | None) -> Told:

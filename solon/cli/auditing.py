@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -15,12 +17,15 @@ from solon.cli.telling import Told
 from solon.figures import Figures, figures
 from solon.folder import RunFolder, make_folder, open_folder, write_whole
 from solon.journal import Journal
+from solon.review.files import review_labels
 from solon.run import stored_rows
 
 if TYPE_CHECKING:
     from judge.audit.audit import Settings
     from judge.audit.powered import Wanted
     from judge.audit.table import Material
+
+REVIEW = "the labels of the run's review"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ def audit(asked: AuditAsked) -> Told:
     require_extra("audit")
     from judge.audit.audit import Settings
     from solon.auditing.findings import findings
+    from solon.auditing.headline import headline
     from solon.auditing.page import page
     from solon.auditing.terminal import told as in_words
 
@@ -57,7 +63,7 @@ def audit(asked: AuditAsked) -> Told:
     found = figures_of(material, settings, asked.run is not None)
     own = source.pop("warnings", [])
     data = {**source, **found, "warnings": [*own, *map(str, findings({**found, "warnings": own}))]}
-    lines = in_words(data)
+    lines = "\n".join(filter(None, (headline(data), in_words(data))))
     if out:
         make_folder(out)
         write_whole(out / "audit.json", json.dumps(data, indent=2) + "\n")
@@ -101,8 +107,9 @@ def first_asked(asked: AuditAsked) -> Told | None:
     else:
         assert asked.run
         folder = open_folder(asked.run)
-        if (folder.path / "labels.csv").is_file():
-            return None
+        with labels_of(folder, None) as found:
+            if found:
+                return None
         items, out = items_of_run(folder), asked.out or folder.path / "audit"
     if out.exists() and not out.is_dir():
         raise InputError(str(out), "is no folder", "name a folder for the file")
@@ -157,14 +164,16 @@ def material_asked(asked: AuditAsked) -> "tuple[Material, dict[str, Any], Path |
         return read_material(asked.verdicts, asked.labels, asked.stratum), source, asked.out
     assert asked.run
     folder = open_folder(asked.run)
-    labels = asked.labels or labels_of(folder)
     with Journal.open(folder.journal, read_only=True) as journal:
         rows = list(stored_rows(journal))
-    material = material_of(rows, labels, divided_by_source(asked.stratum))
+    with labels_of(folder, asked.labels) as people:
+        if people is None:
+            raise no_labels(folder)
+        material = material_of(rows, people.file, divided_by_source(asked.stratum))
     found = figures(rows, folder.principles())
     source = {
         "verdicts": str(folder.path),
-        "labels": str(labels),
+        "labels": people.name,
         "canaries": [asdict(judge.canaries) for judge in found.judges],
         "flags": dict(found.tally.flags.most_common()),
         "repeated": [asdict(text) for text in found.repeated],
@@ -179,15 +188,32 @@ def planted_warnings(found: Figures) -> list[str]:
     return [*planted, *(text.warning for text in found.repeated)]
 
 
-def labels_of(folder: RunFolder) -> Path:
-    labels = folder.path / "labels.csv"
-    if not labels.is_file():
-        remedy = (
-            f"write item,annotator,choice there (solon export {folder.path} --format items lists what to label), "
-            "or name a file with --labels"
-        )
-        raise InputError(str(labels), "there are no human labels of this run yet", remedy)
-    return labels
+@dataclass(frozen=True, slots=True)
+class People:
+    file: Path
+    name: str  # what to call it
+
+
+@contextmanager
+def labels_of(folder: RunFolder, named: Path | None) -> Iterator[People | None]:
+    """The labels to measure by: of the file ``named``, of RUN/labels.csv, or of the run's review; None without any."""
+    own = folder.path / "labels.csv"
+    file = named or (own if own.is_file() else None)
+    with review_labels(folder) as reviewed:
+        if file is None:
+            yield People(reviewed, REVIEW) if reviewed else None
+            return
+        if reviewed and named is None:
+            print(f"audited by {own}, not by {REVIEW}: move the file away to audit by that", file=sys.stderr)
+        yield People(file, str(file))
+
+
+def no_labels(folder: RunFolder) -> InputError:
+    remedy = (
+        f"write item,annotator,choice there (solon export {folder.path} --format items lists what to label), "
+        "review couples of it (solon review draw), or name a file with --labels"
+    )
+    return InputError(str(folder.path / "labels.csv"), "there are no human labels of this run yet", remedy)
 
 
 def divided_by_source(stratum: str | None) -> bool:

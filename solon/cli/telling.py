@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from solon.text import printable
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -15,8 +17,3 @@ class Told:
     def tell(self, as_json: bool) -> None:
         """Prints to stdout: one JSON object, or the text."""
         print(json.dumps(self.data, indent=2, ensure_ascii=True) if as_json else printable(self.text))
-
-
-def printable(text: str) -> str:
-    """``text`` without what would move a terminal's cursor or fail to encode: model text may be in it."""
-    return "".join(c if c in "\n\t" or c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -2,18 +2,26 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
-NoBudget = Annotated[
-    bool, typer.Option("--no-budget", help="Go on although a model that somebody pays for has no price.")
-]
-ConfigFile = Annotated[Path, typer.Argument(help="The run.toml.", show_default=False)]
-RunPlace = Annotated[Path, typer.Argument(help="A run folder, or its run.toml.", metavar="RUN", show_default=False)]
+from solon.cli.options import ConfigFile, Json, NoBudget, RunPlace
+from solon.cli.review_verbs import review
+
+ORDER = ("init", "check", "run", "show", "review", "audit", "export", "train", "evaluate", "serve", "fake-provider")
+
+
+class InOrder(TyperGroup):
+    """The verbs in the order of the data, groups of verbs among them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=ORDER.index)
+
 
 app = typer.Typer(
+    cls=InOrder,
     help="Principles in, preference data and a better model out.",
     no_args_is_help=True,
     add_completion=False,
@@ -22,6 +30,7 @@ app = typer.Typer(
 )
 train = typer.Typer(help="Train a policy on a run's pairs.", no_args_is_help=True)
 app.add_typer(train, name="train")
+app.add_typer(review, name="review")
 
 
 @app.command()
@@ -49,7 +58,9 @@ def check(
 
 @app.command()
 def run(
-    config: ConfigFile,
+    config: Annotated[
+        Path, typer.Argument(help="The run.toml, or a run folder to go on with.", metavar="RUN", show_default=False)
+    ],
     out: Annotated[Path | None, typer.Option(help="The run folder; runs/NAME if not given.")] = None,
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Go on although the config means something else by now.")
@@ -81,7 +92,9 @@ def show(
 def audit(
     run: Annotated[Path | None, typer.Argument(help="A run folder, or its run.toml.", metavar="[RUN]")] = None,
     verdicts: Annotated[Path | None, typer.Option(help="Anybody's recorded verdicts: CSV, gzip or Parquet.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Human labels; RUN/labels.csv if not given.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Human labels; RUN/labels.csv or the run's review if not given.")
+    ] = None,
     stratum: Annotated[str | None, typer.Option(help="The column that divides the items.", metavar="COLUMN")] = None,
     anchor: Annotated[int | None, typer.Option(min=1, help="Try anchoring on so many labels.", metavar="N")] = None,
     splits: Annotated[int, typer.Option(min=1, help="Random splits to try it on.")] = 100,
@@ -109,11 +122,18 @@ def export(
         ),
     ] = "trl",
     labels: Annotated[
-        Path | None, typer.Option(help="Human labels: people's win, and the judges' are anchored on them.")
+        Path | None,
+        typer.Option(
+            help="Human labels: people's win, and the judges' are anchored on them. Those of the run's review if not "
+            "given; `none` leaves them out."
+        ),
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="Somebody whose labels in the review do not count.", metavar="NAME")
     ] = None,
     agreement: Annotated[
         float | None,
-        typer.Option(help="Keep only pairs on which people agree at least so often, say 0.8; needs --labels."),
+        typer.Option(help="Keep only pairs on which people agree at least so often, say 0.8; needs human labels."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write; RUN/export if not given.")] = None,
     json: Json = False,
@@ -121,7 +141,7 @@ def export(
     """Write the pairs for a trainer: train.parquet, test.parquet, the principles and lock.json."""
     from solon.cli import actions
 
-    actions.export(run, format, labels, out, agreement).tell(json)
+    actions.export(run, format, labels, out, agreement, without=without or ()).tell(json)
 
 
 @train.command()
@@ -151,6 +171,31 @@ def evaluate(
     from solon.cli import training
 
     training.evaluate(run, policy).tell(json)
+
+
+@app.command()
+def serve(
+    place: Annotated[
+        Path, typer.Argument(metavar="PLACE", help="A run folder, a run.toml, or a folder of these.", show_default=".")
+    ] = Path(),
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 picks a free one.", min=0, max=65535)] = 8642,
+    database_env: Annotated[
+        str | None,
+        typer.Option(help="The variable that holds the PostgreSQL URL for accounts; PLACE/accounts.db if not given."),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="One more name that browsers reach it by; may be repeated.", metavar="NAME")
+    ] = None,
+    behind_tls: Annotated[
+        bool, typer.Option("--behind-tls", help="A reverse proxy on this machine speaks https to browsers.")
+    ] = False,
+) -> None:
+    """Serve the review pages, the runs and the principle editor, until it is stopped."""
+    from solon.cli.serving import ServeAsked
+    from solon.cli.serving import serve as serve_place
+
+    serve_place(ServeAsked(place, host, port, database_env, tuple(allow_host or ()), behind_tls))
 
 
 @app.command("fake-provider")

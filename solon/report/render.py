@@ -60,6 +60,7 @@ def overview(facts: Facts) -> str:
     rows = [
         ("prompts", f"{tally.rows}"),
         ("candidates", f"{tally.candidates}"),
+        *([("of them: EDIT by a person", f"{tally.edits}")] if tally.edits else []),
         ("preference pairs", f"{tally.pairs}"),
         ("calls sent", f"{took.get('calls_sent', 0):,}"),
         ("tokens read / written", f"{took.get('prompt_tokens', 0):,} / {took.get('completion_tokens', 0):,}"),

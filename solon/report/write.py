@@ -48,12 +48,14 @@ def read_evaluation(folder: RunFolder) -> Evaluation | None:
 
 def places(folder: RunFolder) -> dict[str, str]:
     """What lies in the folder, by what a person calls it; what was not made yet is left out."""
+    journal = folder.journal
     all_of_it = {
         "configuration, every default filled in": folder.config_file,
         "principles used": folder.principles_file,
-        "journal of every call and row": folder.journal,
+        "journal of every call and row": journal.path,
         "dataset": folder.export,
         "trained policy": folder.policy,
         "evaluation": folder.evaluation,
     }
-    return {what: str(path) for what, path in all_of_it.items() if path.exists()}
+    elsewhere = f"PostgreSQL, schema {journal.schema}"
+    return {what: str(path or elsewhere) for what, path in all_of_it.items() if path is None or path.exists()}

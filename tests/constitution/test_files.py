@@ -4,7 +4,7 @@ import pytest
 
 from constitution.checks import MaxWords
 from constitution.errors import InputError
-from constitution.files import find, load, parse_constitution, shipped_names
+from constitution.files import find, load, parse_constitution, principle_lines, shipped_names
 from constitution.principle import Constitution, Example, Principle
 
 HEAD = '[constitution]\ntitle = "T"\n'  # lines 1 and 2
@@ -61,7 +61,8 @@ def test_everything_a_file_says_is_in_the_constitution() -> None:
     [
         pytest.param("", "f.toml:1: missing key 'constitution': add it", id="empty file"),
         pytest.param(HEAD, "f.toml: has no principle: add a [[principle]]", id="no principle"),
-        pytest.param(HEAD + SHORT + "weight\n", "f.toml: not TOML (*line 6*", id="not TOML"),
+        pytest.param(HEAD + SHORT + "weight\n", "f.toml:6: this is not TOML: *(column 7)*", id="not TOML"),
+        pytest.param(HEAD + 'a = """\n\n', "f.toml:5: this is not TOML: *(at end of document)*", id="open end"),
         pytest.param(
             HEAD + SHORT + "wieght = 2\n", "f.toml:6: unknown key *wieght': did you mean 'weight'?", id="typo"
         ),
@@ -160,3 +161,20 @@ def test_a_name_that_is_nowhere_is_told_with_the_shipped_names(tmp_path: Path) -
     with pytest.raises(InputError, match="harmless") as caught:
         find("harmles", tmp_path)
     assert all(name in str(caught.value) for name in shipped_names())
+
+
+@pytest.mark.parametrize(
+    ("text", "begins"),
+    [
+        (HEAD + LONG + "\n# comment\n" + SHORT, (3, 13)),
+        (
+            HEAD + SHORT + "\n[[ 'principle' ]] # [[principle]]\nid = 'b'\n[[principle.examples]]\nprompt = 'p'\n",
+            (3, 7),
+        ),
+        (HEAD + SHORT + '[["princi\\u0070le"]]\nid = "b"\n', (3, 6)),
+        ("principle = [\n" + '{id = "a", rule = "r"},\n' * 5000 + "]\n" + HEAD, (1,) * 5000),
+        ('title = "T"\n\nprinciple = [{id = "a"}]\n', (3,)),
+    ],
+)
+def test_it_is_known_where_each_principle_begins(text: str, begins: tuple[int, ...]) -> None:
+    assert principle_lines(text, len(begins)) == begins

@@ -6,17 +6,21 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import tomlkit
 
 import solon
+from solon.database import Database
 
 ROOT = Path(solon.__file__).parents[1]
+TEST_DATABASE = "SOLON_TEST_DATABASE"  # benchmarks/review/services.sh COMMAND starts a server and sets it
 MAIN = "\nfrom solon.cli import main\nmain()\n"
 
 CONFIG: dict[str, Any] = {
@@ -160,3 +164,101 @@ def serve() -> Iterator[Callable[..., Service]]:
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+def carry_out(database: Database, statement: str) -> None:
+    """Outside any transaction; what a test left locked does not hold it up for ever."""
+    engine = database.engine()
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("SET lock_timeout = '10s'")
+        connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+@pytest.fixture
+def postgresql() -> Iterator[Database]:
+    """A schema of a real PostgreSQL with nothing in it, dropped afterwards."""
+    if not os.environ.get(TEST_DATABASE):
+        pytest.skip(f"{TEST_DATABASE} is not set: benchmarks/review/services.sh COMMAND starts a PostgreSQL")
+    place = Database.of_variable(TEST_DATABASE, f"test {uuid4().hex}", TEST_DATABASE)
+    yield place
+    carry_out(place, f"DROP SCHEMA IF EXISTS {place.schema} CASCADE")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """A place for tables with nothing in it: a file that is not there yet, and a schema of a real PostgreSQL."""
+    if request.param == "sqlite":
+        return Database.file(tmp_path / "journal.db")
+    place: Database = request.getfixturevalue("postgresql")
+    return place
+
+
+@pytest.fixture
+def server(postgresql: Database) -> Iterator[str]:
+    """The address, password and all, of a PostgreSQL database of the test's own, with nothing in it."""
+    name = f"solon_test_{uuid4().hex}"
+    carry_out(postgresql, f"CREATE DATABASE {name}")
+    yield postgresql.url.set(database=name).render_as_string(hide_password=False)
+    carry_out(postgresql, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+# ---- the web service ---------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Web:
+    """The service over the test's folder, in this process, with a clock that the test moves."""
+
+    root: Path
+    now: float = 1_800_000_000.0
+
+    def __post_init__(self) -> None:
+        from solon.review.opened import open_review
+        from solon.web.accounts.store import Accounts
+        from solon.web.app import create_app
+        from solon.web.places import runs_of
+        from solon.web.site import Site
+
+        self.accounts = Accounts.open(Database.file(self.root / "accounts.db"))
+        look = partial(runs_of, self.root)
+        self.site = Site(self.root, self.accounts, lambda: self.now, look, open_review)
+        self.app = create_app(self.site)
+
+    def browser(self, **headers: str) -> Any:
+        """A browser that nobody is logged in with yet."""
+        from starlette.testclient import TestClient
+
+        url = "http://127.0.0.1:8642"
+        return TestClient(self.app, url, headers={"Origin": url, **headers}, raise_server_exceptions=False)
+
+    def visitor(self, role: Any = "annotator", name: str = "", runs: Sequence[str] = ("*",)) -> Any:
+        """A browser with somebody logged in, whose name is that of the role if none is given."""
+        name = name or role
+        if not self.accounts.user(name):
+            self.accounts.accept(self.accounts.add(name, role, runs, self.now), name, password_hash(), self.now)
+        user = self.accounts.user(name)
+        assert user
+        begun = self.accounts.sessions.begin(user, self.now)
+        browser = self.browser(**{"X-CSRF-Token": begun.csrf})
+        browser.cookies.set("solon_session", begun.token, domain="127.0.0.1")
+        return browser
+
+    def login(self, name: str) -> dict[str, str]:
+        """What somebody whom ``visitor`` made sends to log in."""
+        return {"name": name, "password": PASSWORD}
+
+
+PASSWORD = "the fixture's password"
+
+
+@cache
+def password_hash() -> str:
+    from solon.web.accounts.passwords import hash_of
+
+    return hash_of(PASSWORD)
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Web:
+    return Web(tmp_path)

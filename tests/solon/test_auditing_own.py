@@ -20,6 +20,7 @@ from judge.verdict import Judgement, NoVerdict, OneVerdict, Verdict
 from solon.auditing.own import COLUMNS, LABEL, apart, as_csv, items, material_of
 from solon.auditing.read import read_material
 from solon.cli import actions
+from solon.database import Database
 from solon.journal import Journal
 from solon.pipeline import Row
 from solon.run import stored_rows
@@ -197,7 +198,7 @@ def test_people_are_shown_the_prompt_and_both_completions_and_not_a_word_of_the_
 def test_a_whole_runs_verdicts_are_the_same_by_way_of_a_file(write_run: Callable[..., Path], tmp_path: Path) -> None:
     config = write_run({"judge": {"principles": "all"}, "pairs": {"policy": "all"}}, prompts=3)
     actions.run(config, tmp_path / "run", accept_changes=False, no_budget=False)
-    with Journal.open(tmp_path / "run" / "journal.db", read_only=True) as journal:
+    with Journal.open(Database.file(tmp_path / "run" / "journal.db"), read_only=True) as journal:
         rows = list(stored_rows(journal))
     couples = {couple_id(label.a, label.b) for row in rows for label in row.labels}
     labels = "item,annotator,choice\n" + "".join(f"{couple},ann,1\n" for couple in sorted(couples))

@@ -16,8 +16,19 @@ from generator.prompts import Prompt
 from judge.label import Label, label
 from judge.pairs import PreferencePair, build_pairs, couple_id
 from judge.ranking import standings
+from judge.review.merge import Merged
 from judge.verdict import Judgement, Verdict, from_half
-from solon.auditing.relabel import BELOW, FEWEST_LABELS, Heard, Terms, anchored, disagreement, promising, relabelled
+from solon.auditing.relabel import (
+    BELOW,
+    FEWEST_LABELS,
+    Heard,
+    Terms,
+    anchored,
+    disagreement,
+    movable,
+    promising,
+    relabelled,
+)
 from solon.config_file import load_config
 from solon.pipeline import Row
 
@@ -184,7 +195,7 @@ def test_where_all_were_ranked_together_people_still_win_on_what_they_looked_at(
         assert pair.epsilon == 1 - told[pair.id].share(pair) != pytest.approx(1 - pair.p_chosen)
 
 
-def test_people_cannot_choose_a_revision_that_is_worse_than_what_it_revised(
+def test_people_may_choose_a_revision_whatever_the_judge_says_of_it_and_only_where_they_looked(
     tmp_path: Path, config: Callable[..., Terms]
 ) -> None:
     """Of ranked candidates too: people say b, by strength it is a, and c, which b revised, is preferred to b."""
@@ -195,9 +206,11 @@ def test_people_cannot_choose_a_revision_that_is_worse_than_what_it_revised(
     ab = couple_id("a99", "b99")
     labels = write_labels(tmp_path, {**people(20), ab: ["2"]})
     found = list(relabelled(rows, anchored(rows, labels), config()))[-1]
-    assert ab not in {pair.id for pair in found.pairs}
+    chosen = {pair.id: (pair.chosen.id, pair.label_source) for pair in found.pairs}
+    assert chosen[ab] == ("b99", "human")
+    assert [name for name, (candidate, _) in chosen.items() if candidate == "b99"] == [ab]
     reasons = {drop.about: drop.reason for drop in found.unpaired}
-    assert reasons[ab] == "revision not preferred to what it revised"
+    assert reasons[couple_id("b99", "d99")] == "revision not preferred to what it revised"
 
 
 def test_a_couple_without_any_verdict_gets_a_label_from_people_and_from_nobody_else(
@@ -218,14 +231,28 @@ def test_a_pair_below_the_margin_after_anchoring_is_dropped(tmp_path: Path, conf
     assert set(after) == {name(n) for n in range(20)}
 
 
-def test_only_labels_of_this_runs_couples_count_and_too_few_are_refused(tmp_path: Path) -> None:
+def test_only_labels_of_this_runs_couples_count_and_none_is_refused(tmp_path: Path) -> None:
     rows = plain_rows()
     strangers = {f"stranger {n}": ["1"] for n in range(50)}
-    labels = write_labels(tmp_path, {**people(FEWEST_LABELS - 1), **strangers, name(30): ["none"]})
-    with pytest.raises(InputError, match=f"labels {FEWEST_LABELS - 1} couples of this run: label at least") as caught:
+    labels = write_labels(tmp_path, {**strangers, name(30): ["none"]})
+    with pytest.raises(InputError, match="labels 0 couples of this run: label at least 1 before") as caught:
         anchored(rows, labels)
     assert "\n" not in str(caught.value)
-    assert len(anchored(rows, write_labels(tmp_path, {**people(FEWEST_LABELS), **strangers})).couples) == PROMPTS
+    found = anchored(rows, write_labels(tmp_path, {**people(FEWEST_LABELS), **strangers}))
+    assert (len(found.couples), found.labelled, found.people) == (PROMPTS, FEWEST_LABELS, 1)
+    assert found.weights
+
+
+def test_fewer_labels_than_an_anchor_needs_win_and_leave_every_other_label_alone(
+    tmp_path: Path, config: Callable[..., Terms]
+) -> None:
+    rows = plain_rows()
+    before = {pair.id: pair for made in rows for pair in made.pairs}
+    labels = write_labels(tmp_path, people(FEWEST_LABELS - 1))
+    assert not anchored(rows, labels).weights
+    after = again(rows, labels, config())
+    assert (after[name(5)].chosen, after[name(5)].label_source) == (before[name(5)].rejected, "human")
+    assert all(after[name(n)] == before[name(n)] for n in range(FEWEST_LABELS - 1, PROMPTS))
 
 
 def test_the_order_of_rows_and_labels_changes_nothing(tmp_path: Path, config: Callable[..., Terms]) -> None:
@@ -243,8 +270,15 @@ def test_how_often_people_are_wrong_is_what_those_who_labelled_together_show(tmp
     assert said[name(3)].wrong == pytest.approx(dissent)
     assert said[name(2)].wrong == pytest.approx(dissent / 2)
     assert said[name(1)].wrong == said[name(4)].wrong == pytest.approx((1 + dissent) / 4)
-    assert (said[name(1)].choice, said[name(1)].people) == (1, 4)
+    assert said[name(1)].merged == Merged("1", 4, 3)
     assert said[name(30)].wrong is None
+
+
+def test_a_tie_that_nobody_chose_is_wrong_with_a_chance_of_one_at_most(tmp_path: Path) -> None:
+    split = {name(1): ["1", "2"], name(2): ["1", "1"]}
+    said = anchored(plain_rows(), write_labels(tmp_path, {**people(20), **split})).couples
+    assert said[name(1)].merged == Merged("tie", 2, 0)
+    assert said[name(1)].wrong == 1.0
 
 
 def test_two_that_agree_once_are_not_taken_for_infallible_and_a_split_of_the_others_is_no_tie() -> None:
@@ -303,6 +337,15 @@ def test_only_what_a_model_decided_on_the_last_level_heard_is_anchored(
         assert (pair.chosen, pair.decided_by, pair.label_source) == (before.chosen, before.decided_by, "ai")
         assert (pair.ai_p_chosen, pair.epsilon is None) == (before.p_chosen, not moved)
         assert (pair.p_chosen == before.p_chosen) is not moved
+
+
+def test_what_was_heard_of_another_couple_of_the_prompt_says_nothing_of_this_one() -> None:
+    """The judge goes on to a lower level only where the one above is a tie."""
+    (label,), heard = (one := heard_of(1, [("law", "model", 0.7)])).labels, one.judgements
+    below = replace(heard[0], a="a2", b="b2", principle="kind")
+    assert movable(label, heard, CONSTITUTION)
+    assert movable(label, [*heard, below], CONSTITUTION)
+    assert not movable(label, [*heard, replace(below, a=label.a, b=label.b)], CONSTITUTION)
 
 
 def test_people_overrule_a_hard_principle_where_they_looked_and_no_principle_is_credited(

@@ -22,6 +22,7 @@ from generator.models.openai_batches import OpenAIBatches
 from solon.batching.backend import BatchedBackend
 from solon.batching.session import Batching, Times
 from solon.budget import NOTHING, Amount, Budget, Cap, ModelPurse, amount_of
+from solon.database import Database
 from solon.fake_provider.faults import BatchFaults, Fault, Faults
 from solon.fake_provider.replies import sha256
 from solon.fake_provider.server import Server, serving
@@ -259,7 +260,7 @@ async def session(
     times: Times = HASTY,
     backend: Backend | None = None,
 ) -> AsyncIterator[Session]:
-    with nullcontext(place) if isinstance(place, Memory) else Journal.open(place) as journal:
+    with nullcontext(place) if isinstance(place, Memory) else Journal.open(Database.file(place)) as journal:
         ledger = Ledger(journal, process)
         gate, closed = Gate(), asyncio.Event()
         batching = Batching(ledger, times, lambda: len(gate.out))
@@ -297,7 +298,7 @@ async def test_all_that_is_asked_at_once_goes_out_in_one_batch(path: Path) -> No
         assert texts_of(await one.ask("a")) == ["A"]
     assert service.sizes == [3, 3]
     assert set(service.paid.values()) == {1}
-    with Journal.open(path) as journal:
+    with Journal.open(Database.file(path)) as journal:
         assert [spent.receipt.batch for spent in journal.spent()] == [True]
 
 
@@ -385,12 +386,12 @@ async def test_the_name_and_the_keys_are_on_the_disk_before_a_batch_is_sent_and_
 
     class Watched(Transport):
         async def submit(self, name: str, lines: Sequence[bytes]) -> str | CallFailure:
-            with Journal.open(path, read_only=True) as journal:
+            with Journal.open(Database.file(path), read_only=True) as journal:
                 kept.append(journal.batches())
             return await super().submit(name, lines)
 
         async def poll(self, batch: str) -> Progress | CallFailure:
-            with Journal.open(path, read_only=True) as journal:
+            with Journal.open(Database.file(path), read_only=True) as journal:
                 kept.append(journal.batches())
             return await super().poll(batch)
 
@@ -448,7 +449,7 @@ async def test_batches_whose_replies_are_all_recorded_are_closed_by_the_next_ses
         await one.ask("a")
     async with asked_of(path, service) as one:
         await one.ask("a", "b")
-    with Journal.open(path) as journal:
+    with Journal.open(Database.file(path)) as journal:
         assert [(batch.state, batch.keys) for batch in journal.batches()] == [("done", ()), ("sent", (key_of("b"),))]
     assert service.polls["batch-0"] == 2
 
@@ -668,7 +669,7 @@ async def test_a_batch_that_is_being_sent_when_the_door_closes_is_sent_and_noted
         await begun.wait()
         one.closed.set()
         assert isinstance((await waiting)[0], Closed)
-    with Journal.open(path) as journal:
+    with Journal.open(Database.file(path)) as journal:
         assert [(batch.state, batch.id) for batch in journal.batches()] == [("sent", "batch-0")]
 
 
@@ -720,7 +721,7 @@ async def test_what_an_earlier_sessions_batch_may_cost_is_put_aside_also_for_cal
         dearest = purse.worst(asking("bb"))
     service.looks = 1
     async with asked_of(path, service) as one:
-        with Journal.open(path, read_only=True) as journal:
+        with Journal.open(Database.file(path), read_only=True) as journal:
             budget = Budget(Cap(tokens=2 * dearest.tokens), NOTHING, NOTHING, unwritten)
             budget.park(in_open_batches(journal))
         assert budget.held == dearest * 2
@@ -742,7 +743,7 @@ async def test_a_call_of_an_earlier_sessions_batch_that_goes_out_again_is_put_as
     service.looks = 1
     async with asked_of(path, service) as one:
         budget = Budget(Cap(tokens=10**9), NOTHING, NOTHING, unwritten)
-        with Journal.open(path, read_only=True) as journal:
+        with Journal.open(Database.file(path), read_only=True) as journal:
             budget.park(in_open_batches(journal))
         give_purse(one, budget)
         assert texts_of(await one.ask("a")) == ["A"]

@@ -20,6 +20,7 @@ from generator.chat import CallFailure, ChatReply, ChatRequest, Message, Outcome
 from generator.models.calling import Patience, Persistent
 from generator.models.door import Door
 from solon.budget import NANO, NOTHING, Amount, Budget, Cap, ModelPurse, amount_of
+from solon.database import Database
 from solon.journal import Journal
 from solon.prices import Price
 from solon.supply import UNACCOUNTED
@@ -318,7 +319,7 @@ def exported(folder: Path) -> dict[str, bytes]:
 
 
 def unaccounted(folder: Path) -> Amount:
-    with Journal.open(folder / "journal.db", read_only=True) as journal:
+    with Journal.open(Database.file(folder / "journal.db"), read_only=True) as journal:
         return Amount.load(journal.note(UNACCOUNTED) or NOTHING.dump())
 
 
@@ -372,7 +373,7 @@ def test_a_run_that_is_killed_again_and_again_stays_within_its_budget(
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert process.returncode in (-signal.SIGKILL, 3)
-        with Journal.open(tmp_path / "runs/demo/journal.db", read_only=True) as journal:
+        with Journal.open(Database.file(tmp_path / "runs/demo/journal.db"), read_only=True) as journal:
             known = sum((amount_of(s.receipt.usage, None) for s in journal.spent()), NOTHING)
         known += unaccounted(tmp_path / "runs/demo")
         assert served(log).tokens <= known.tokens

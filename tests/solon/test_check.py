@@ -13,6 +13,7 @@ import pytest
 from generator.chat import Message
 from generator.prompts import Prompt
 from solon.config_file import load_config
+from solon.database import Database
 from solon.estimate import estimate, most_usd
 from solon.journal import Journal
 from solon.pilot import Interval, pilot_prompts, scaled
@@ -51,12 +52,12 @@ def test_what_is_checked_is_not_begun(cli: Cli, write_run: WriteRun, tmp_path: P
 
 
 def known(folder: Path) -> set[str]:
-    with Journal.open(folder / "journal.db", read_only=True) as journal:
+    with Journal.open(Database.file(folder / "journal.db"), read_only=True) as journal:
         return {call.key for call in journal.call("", limit=100_000)}
 
 
 def rows(folder: Path) -> set[str]:
-    with Journal.open(folder / "journal.db", read_only=True) as journal:
+    with Journal.open(Database.file(folder / "journal.db"), read_only=True) as journal:
         return set(journal.recipes())
 
 
@@ -74,7 +75,7 @@ def test_a_pilot_sends_the_drawn_prompts_calls_alone_and_the_run_reuses_every_on
     drawn, sent = rows(out), known(out)
     assert (tried["prompts"], len(drawn)) == (3, 3)
     assert tried["spent_usd"] > 0
-    with Journal.open(out / "journal.db", read_only=True) as journal:
+    with Journal.open(Database.file(out / "journal.db"), read_only=True) as journal:
         asked = {json.loads(call.request)["messages"][0]["content"] for call in journal.call("", limit=1000)}
     numbers = {name.removeprefix("prompt-") for name in drawn}
     assert all(any(f"number {number} matter" in text for number in numbers) for text in asked)

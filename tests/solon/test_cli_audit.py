@@ -385,9 +385,11 @@ def test_an_export_with_labels_keeps_both_and_is_the_same_again(run: Path, solon
     assert [bool(lock["labels_sha256"]) for lock in locks] == [True, False]
     few = tmp_path / "few.csv"
     few.write_text("".join(labels.read_text().splitlines(keepends=True)[:4]))
-    line = solon("export", run, "--labels", few, "--out", tmp_path / "third").line
-    assert "labels 3 couples of this run: label at least 10 before exporting with labels" in line
-    assert not (tmp_path / "third").exists()
+    third = solon("export", run, "--labels", few, "--out", tmp_path / "third")
+    assert "are in it: of 3 couples, by 1 person; too few to anchor the judges on" in third.out
+    rows = parquet.read_table(tmp_path / "third" / "train.parquet").to_pylist()
+    assert all(row["epsilon"] is None for row in rows)
+    assert any(row["label_source"] == "human" for row in rows)
 
 
 def test_an_export_under_a_promise_tells_what_it_dropped_and_what_it_promised(

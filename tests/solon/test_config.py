@@ -59,6 +59,7 @@ DECIDES_NOTHING = {
     *(f"dpo.{key}" for key in ("bf16", "max_length", "train_embeddings")),
     "evaluate.files",
     "evaluate.max_tokens",
+    "storage.database_env",
 }
 
 

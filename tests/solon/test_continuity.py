@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
+from solon.database import Database
 from solon.journal import Journal
 
 WriteRun: TypeAlias = Callable[..., Path]
@@ -46,7 +47,7 @@ def test_an_interrupted_run_after_an_edit_leaves_no_row_of_before_the_edit(
 
 
 def recipes(journal: Path) -> dict[str, str]:
-    with Journal.open(journal, read_only=True) as opened:
+    with Journal.open(Database.file(journal), read_only=True) as opened:
         return opened.recipes()
 
 

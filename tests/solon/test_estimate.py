@@ -15,6 +15,7 @@ from generator.models.rambler import SCRIPTS, ramble
 from solon.backends import identity_of
 from solon.cli import actions
 from solon.config_file import load_config
+from solon.database import Database
 from solon.estimate import Estimate, estimate
 from solon.folder import new_folder
 from solon.inputs import read_prompts
@@ -84,7 +85,7 @@ def sent(config: Path, out: Path) -> Counter[str]:
     actions.run(config, out, False, False)
     run = load_config(config)
     role_of = {identity_of(section, config.parent): role for role, section in run.endpoints.items()}
-    with Journal.open(out / "journal.db", read_only=True) as journal:
+    with Journal.open(Database.file(out / "journal.db"), read_only=True) as journal:
         counts: Counter[str] = Counter()
         for spent in journal.spent():
             counts[role_of[spent.model]] += spent.calls

@@ -21,7 +21,7 @@ WriteRun = Callable[..., Path]
 TABLES = ("train", "test")
 COLUMNS = (
     "prompt chosen rejected pair_id prompt_id chosen_id rejected_id p_chosen margin orders_agree label_source "
-    "decided_by verdicts epsilon ai_p_chosen people flags same_family"
+    "decided_by verdicts epsilon ai_p_chosen people people_agree human_strength flags same_family"
 )
 
 

@@ -40,6 +40,16 @@ def test_a_run_folder_is_opened_by_itself_or_by_its_run_toml(write_run: WriteRun
     assert [p.id for p in used.principles] == ["short", "direct", "plain"]
 
 
+@pytest.mark.parametrize("origin", [b"caf\xe9", b"a\0b"])
+def test_an_origin_that_is_no_path_is_bad_input(origin: bytes, write_run: WriteRun, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "out", load_config(write_run()), tmp_path)
+    folder.path.mkdir()
+    save_config(folder)
+    (folder.path / "origin").write_bytes(origin)
+    with pytest.raises(InputError, match=r"out/origin: .*: write the folder of the run\.toml into it"):
+        open_folder(folder.path)
+
+
 def test_prompts_come_in_the_order_of_pattern_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     for name, ids in (("b", "34"), ("a", "12"), ("sub/c", "5")):

@@ -15,20 +15,27 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import Pool
 
 import solon.journal
+import solon.journal_writer
 from constitution.errors import InputError, StorageError
 from generator.chat import Usage
-from solon.journal import BODIES_AT_ONCE, SCHEMA, Journal
+from solon.database import Database
+from solon.journal import BODIES_AT_ONCE, Journal
+from solon.journal_tables import SCHEMA
 from solon.records import Receipt, Spent
 
 ROOT = Path(solon.journal.__file__).parents[1]
-SETTINGS = ("journal_mode", "synchronous")
+SETTINGS = {  # that make a commit durable, as each says them; 2: FULL, the log is synced at every commit
+    "sqlite": (("PRAGMA journal_mode", "wal"), ("PRAGMA synchronous", 2)),
+    "postgresql": (("SHOW synchronous_commit", "on"), ("SHOW fsync", "on")),
+}
 NONE = Receipt("", Usage())
 
 RECORD_UNTIL_KILLED = """
 import asyncio, hashlib, sys
 from itertools import count
-from pathlib import Path
+from sqlalchemy import make_url
 from generator.chat import Usage
+from solon.database import Database
 from solon.journal import Journal
 from solon.records import Receipt
 
@@ -42,11 +49,14 @@ async def worker(journal, numbers):
         sys.stdout.flush()
 
 async def main():
-    journal, numbers = Journal.open(Path(sys.argv[1])), count()
+    journal, numbers = Journal.open(Database(make_url(sys.argv[1]), sys.argv[3])), count()
     await asyncio.gather(*(worker(journal, numbers) for _ in range(32)))
 
 asyncio.run(main())
 """
+
+
+CUT_OFF = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{}'"
 
 
 def key(name: object) -> str:
@@ -55,12 +65,13 @@ def key(name: object) -> str:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
+    """Of a journal in a file, for what only a file can suffer."""
     return tmp_path / "journal.db"
 
 
 @pytest.fixture
-def journal(path: Path) -> Iterator[Journal]:
-    with Journal.open(path) as opened:
+def journal(database: Database) -> Iterator[Journal]:
+    with Journal.open(database) as opened:
         yield opened
 
 
@@ -71,10 +82,10 @@ async def test_a_recorded_reply_is_found_and_any_other_key_is_not(journal: Journ
     assert await journal.find(key(1)[:15] + "0" * 49) is None  # shares the 60 bits kept in memory
 
 
-async def test_a_recorded_reply_is_found_after_opening_again(path: Path) -> None:
-    with Journal.open(path) as first:
+async def test_a_recorded_reply_is_found_after_opening_again(database: Database) -> None:
+    with Journal.open(database) as first:
         await first.record(key(1), "m", b"{}", b"reply", NONE)
-    with Journal.open(path) as second:
+    with Journal.open(database) as second:
         assert await second.find(key(1)) == b"reply"
 
 
@@ -90,10 +101,10 @@ async def test_the_first_reply_recorded_for_a_key_is_kept(journal: Journal) -> N
     [b"", b"\0", b"a\0b\xff\xfe", "\ud800 alone".encode("utf-8", "surrogatepass"), b"\r\n \n", b"x" * 3_000_000],
     ids=["empty", "nul", "binary", "surrogate", "line ends", "large"],
 )
-async def test_every_byte_of_a_reply_survives(path: Path, reply: bytes) -> None:
-    with Journal.open(path) as journal:
+async def test_every_byte_of_a_reply_survives(database: Database, reply: bytes) -> None:
+    with Journal.open(database) as journal:
         await journal.record(key(1), "m", reply, reply, NONE)
-    with Journal.open(path) as journal:
+    with Journal.open(database) as journal:
         assert await journal.find(key(1)) == reply
         assert journal.call(key(1))[0].request == reply
 
@@ -110,12 +121,12 @@ async def test_256_writers_at_once_lose_nothing(journal: Journal) -> None:
     assert len(journal.call("", limit=5000)) == 4096
 
 
-async def test_records_that_wait_together_share_a_commit_that_is_synced(journal: Journal) -> None:
-    commits: list[tuple[object, ...]] = []
+async def test_records_that_wait_together_share_a_commit_that_is_synced(journal: Journal, database: Database) -> None:
+    commits: list[bool] = []
 
     def committing(connection: Connection) -> None:
-        settings = (connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in SETTINGS)
-        commits.append(tuple(settings))
+        settings = SETTINGS[connection.dialect.name]
+        commits.append(all(connection.exec_driver_sql(asked).scalar() == wanted for asked, wanted in settings))
 
     event.listen(Engine, "commit", committing)
     try:
@@ -123,7 +134,48 @@ async def test_records_that_wait_together_share_a_commit_that_is_synced(journal:
     finally:
         event.remove(Engine, "commit", committing)
     assert 1 <= len(commits) <= 16
-    assert set(commits) == {("wal", 2)}  # 2: FULL, the log is synced at every commit
+    assert all(commits)
+
+
+def test_a_journal_in_postgresql_has_one_writer_and_any_number_of_readers(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(solon.journal_writer, "PATIENCE", "50ms")
+    with Journal.open(postgresql) as journal:
+        journal.set_note("a", "b")
+        with pytest.raises(InputError, match="in use by another process, here or on another machine: wait") as refusal:
+            Journal.open(postgresql)
+        assert "\n" not in str(refusal.value)
+        with Journal.open(postgresql, read_only=True) as reader:
+            assert reader.note("a") == "b"
+    with Journal.open(postgresql) as journal:
+        assert journal.note("a") == "b"
+
+
+async def test_a_writer_that_loses_its_connection_has_failed_for_good(
+    postgresql: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    named = Database(postgresql.url.update_query_dict({"application_name": postgresql.schema}), postgresql.schema)
+    with Journal.open(named) as journal:
+        await journal.record(key("before"), "m", b"{}", b"kept", NONE)
+        engine = postgresql.engine()
+        with engine.connect() as other:
+            other.exec_driver_sql(CUT_OFF.format(postgresql.schema))
+        engine.dispose()
+        for name in ("lost", "after"):  # another process may hold the lock by now
+            with pytest.raises(StorageError, match="see to the server, then run again") as failure:
+                await journal.record(key(name), "m", b"{}", b"", NONE)
+            assert "\n" not in str(failure.value)
+        assert await journal.find(key("before")) == b"kept"
+    with Journal.open(postgresql) as journal:
+        assert [call.key for call in journal.call("")] == [key("before")]
+    assert caplog.text == ""
+
+
+async def test_a_nul_in_what_an_endpoint_calls_its_model_stops_nobody(journal: Journal) -> None:
+    await journal.record(key(1), "m", b"{}", b"reply", Receipt("m\0-1", Usage(2**40, 1)))
+    ((spent),) = journal.spent()
+    assert spent.receipt == Receipt("m\ufffd-1", Usage(2**40, 1))
 
 
 async def test_a_cancelled_waiter_cancels_nobody_else(journal: Journal) -> None:
@@ -134,10 +186,11 @@ async def test_a_cancelled_waiter_cancels_nobody_else(journal: Journal) -> None:
     assert [n for n, result in enumerate(done) if result is not None] == [7]
 
 
-def test_every_acknowledged_record_survives_kill_9(path: Path) -> None:
+def test_every_acknowledged_record_survives_kill_9(database: Database) -> None:
     acknowledged: list[str] = []
     for round in range(10):
-        command = [sys.executable, "-c", RECORD_UNTIL_KILLED, str(path), str(round)]
+        address = database.url.render_as_string(hide_password=False)
+        command = [sys.executable, "-c", RECORD_UNTIL_KILLED, address, str(round), database.schema]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
         ) as child:
@@ -148,15 +201,15 @@ def test_every_acknowledged_record_survives_kill_9(path: Path) -> None:
             acknowledged += (first + child.stdout.read()).splitlines()
         assert child.returncode == -signal.SIGKILL
     assert len(acknowledged) > 100
-    with Journal.open(path, read_only=True) as journal:
+    with Journal.open(database, read_only=True) as journal:
         replies = {call.key: call.reply for call in journal.call("", limit=1_000_000)}
     assert [name for name in acknowledged if replies.get(name) != name.encode() * 20] == []
 
 
-async def test_reading_only_takes_no_writes(path: Path) -> None:
-    with Journal.open(path) as journal:
+async def test_reading_only_takes_no_writes(database: Database) -> None:
+    with Journal.open(database) as journal:
         await journal.record(key(1), "m", b"{}", b"reply", NONE)
-    with Journal.open(path, read_only=True) as reader:
+    with Journal.open(database, read_only=True) as reader:
         assert await reader.find(key(1)) == b"reply"
         with pytest.raises(StorageError, match="reading only"):
             await reader.record(key(2), "m", b"{}", b"", NONE)
@@ -166,23 +219,23 @@ async def test_reading_only_takes_no_writes(path: Path) -> None:
 
 def test_reading_only_creates_no_journal(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no journal here"):
-        Journal.open(tmp_path / "journal.db", read_only=True)
+        Journal.open(Database.file(tmp_path / "journal.db"), read_only=True)
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_reader_sees_what_is_recorded_after_it_opened(journal: Journal, path: Path) -> None:
-    with Journal.open(path, read_only=True) as reader:
+async def test_a_reader_sees_what_is_recorded_after_it_opened(journal: Journal, database: Database) -> None:
+    with Journal.open(database, read_only=True) as reader:
         await journal.record(key(1), "m", b"{}", b"reply", NONE)
         assert await reader.find(key(1)) == b"reply"
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_journal_in_a_folder_that_cannot_be_written_can_be_read(path: Path) -> None:
-    with Journal.open(path) as journal:
+    with Journal.open(Database.file(path)) as journal:
         journal.set_note("a", "b")
     path.parent.chmod(0o500)
     try:
-        with Journal.open(path, read_only=True) as reader:
+        with Journal.open(Database.file(path), read_only=True) as reader:
             assert reader.note("a") == "b"
     finally:
         path.parent.chmod(0o700)
@@ -192,8 +245,8 @@ def test_a_journal_in_a_folder_that_cannot_be_written_can_be_read(path: Path) ->
 def test_a_file_that_is_not_a_database_is_refused_and_left_alone(path: Path, read_only: bool) -> None:
     path.write_text("prompt,completion\n" * 500)
     before = path.read_bytes()
-    with pytest.raises(InputError, match=r"journal\.db: this file is not a journal") as refusal:
-        Journal.open(path, read_only=read_only)
+    with pytest.raises(InputError, match=r"journal\.db: this file is not a database") as refusal:
+        Journal.open(Database.file(path), read_only=read_only)
     assert "\n" not in str(refusal.value)
     assert path.read_bytes() == before
 
@@ -205,16 +258,16 @@ def test_another_programs_database_is_refused_and_left_alone(path: Path, table: 
     other.close()
     before = path.read_bytes()
     with pytest.raises(InputError, match="not a journal"):
-        Journal.open(path)
+        Journal.open(Database.file(path))
     assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-def test_a_journal_of_a_newer_schema_is_refused(path: Path, read_only: bool) -> None:
-    with Journal.open(path) as journal:
+def test_a_journal_of_a_newer_schema_is_refused(database: Database, read_only: bool) -> None:
+    with Journal.open(database) as journal:
         journal.set_note("schema", str(SCHEMA + 1))
     with pytest.raises(InputError, match=rf"its schema {SCHEMA + 1} is newer than {SCHEMA}: upgrade Solon") as refusal:
-        Journal.open(path, read_only=read_only)
+        Journal.open(database, read_only=read_only)
     assert "\n" not in str(refusal.value)
 
 
@@ -228,12 +281,12 @@ def test_a_journal_of_the_first_schema_is_told_to_be_old_and_left_alone(path: Pa
     old.close()
     before = path.read_bytes()
     with pytest.raises(InputError, match=r"journal\.db: an older Solon wrote it: begin the run anew in another folder"):
-        Journal.open(path, read_only=read_only)
+        Journal.open(Database.file(path), read_only=read_only)
     assert path.read_bytes() == before
 
 
 async def test_receipts_are_kept_with_their_calls_and_added_up_by_who_was_asked_who_answered_and_how(
-    path: Path,
+    database: Database,
 ) -> None:
     calls = [
         ("m", Receipt("m-1", Usage(10, 5, 4, 3))),
@@ -242,11 +295,11 @@ async def test_receipts_are_kept_with_their_calls_and_added_up_by_who_was_asked_
         ("m", Receipt("m-2", Usage(100, 1, 0, 0))),
         ("n", Receipt("", Usage())),
     ]
-    with Journal.open(path) as journal:
+    with Journal.open(database) as journal:
         for n, (model, receipt) in enumerate(calls):
             await journal.record(key(n), model, b"{}", b"r", receipt)
         await journal.record(key(0), "m", b"{}", b"again", Receipt("m-1", Usage(999, 999)))  # not the one that is kept
-    with Journal.open(path, read_only=True) as journal:
+    with Journal.open(database, read_only=True) as journal:
         assert journal.spent() == (
             Spent("m", Receipt("m-1", Usage(11, 7, 4, 3)), 2),
             Spent("m", Receipt("m-1", Usage(7, 7), batch=True), 1),
@@ -261,7 +314,7 @@ async def test_receipts_are_kept_with_their_calls_and_added_up_by_who_was_asked_
 
 def test_a_folder_that_is_not_there_is_a_storage_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="unable to open"):
-        Journal.open(tmp_path / "absent" / "journal.db")
+        Journal.open(Database.file(tmp_path / "absent" / "journal.db"))
 
 
 async def test_a_full_disk_stops_every_writer_and_leaves_the_journal_readable(path: Path) -> None:
@@ -270,7 +323,7 @@ async def test_a_full_disk_stops_every_writer_and_leaves_the_journal_readable(pa
 
     event.listen(Pool, "connect", small_disk)
     try:
-        with Journal.open(path) as journal:
+        with Journal.open(Database.file(path)) as journal:
             await journal.record(key("before"), "m", b"{}", b"kept", NONE)
             many = (journal.record(key(n), "m", b"{}", b"x" * 10_000, NONE) for n in range(256))
             results = await asyncio.wait_for(asyncio.gather(*many, return_exceptions=True), 10)
@@ -281,19 +334,19 @@ async def test_a_full_disk_stops_every_writer_and_leaves_the_journal_readable(pa
             assert await journal.find(key("before")) == b"kept"
     finally:
         event.remove(Pool, "connect", small_disk)
-    with Journal.open(path) as journal:
+    with Journal.open(Database.file(path)) as journal:
         assert await journal.find(key("before")) == b"kept"
         for number, result in enumerate(results):
             assert (await journal.find(key(number)) is not None) == (result is None)
         await journal.record(key("after"), "m", b"{}", b"small", NONE)
 
 
-async def test_a_closed_journal_has_committed_what_was_under_way(path: Path) -> None:
-    with Journal.open(path) as journal:
+async def test_a_closed_journal_has_committed_what_was_under_way(database: Database) -> None:
+    with Journal.open(database) as journal:
         waiter = asyncio.create_task(journal.record(key(1), "m", b"{}", b"reply", NONE))
         await asyncio.sleep(0)
     await waiter
-    with Journal.open(path) as journal:
+    with Journal.open(database) as journal:
         assert await journal.find(key(1)) == b"reply"
 
 

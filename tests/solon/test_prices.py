@@ -67,7 +67,7 @@ def test_prices_are_read_as_they_are_written(load: Callable[[str], dict[str, Pri
         (GOOD.replace("batch = 0.5", "batch = 50"), r"prices\.toml:8: 'model\.maker/small-1\.batch' cannot be read"),
         (GOOD.replace("as_of = 2026-01-31", ""), r"prices\.toml:1: missing key 'as_of': add it"),
         (GOOD.replace("2026-01-31", '"lately"'), r"prices\.toml:1: 'as_of' cannot be read"),
-        ("as_of = \n", r"prices\.toml: not TOML"),
+        ("as_of = \n", r"prices\.toml:1: this is not TOML"),
     ],
 )  # fmt: skip
 def test_a_faulty_price_is_refused_with_file_and_line(

@@ -15,6 +15,7 @@ from judge.judging import Judging
 from solon.cli import actions
 from solon.config import CheapJudge, Endpoint, Judge, Panelist
 from solon.config_file import load_config
+from solon.database import Database
 from solon.journal import Journal
 from solon.run import stored_rows
 
@@ -105,7 +106,7 @@ def outcome(write_run: WriteRun, changes: dict[str, Any], out: Path) -> tuple[se
     config = write_run(whole, principles=RULES, prompts=3)
     (config.parent / "labelled.jsonl").write_text("".join(json.dumps(line) + "\n" for line in TRIALS))
     actions.run(config, out, False, False)
-    with Journal.open(out / "journal.db", read_only=True) as journal:
+    with Journal.open(Database.file(out / "journal.db"), read_only=True) as journal:
         asked = {call.request for call in journal.call("", limit=100_000)}
         return asked, [(row.labels, row.pairs) for row in stored_rows(journal)]
 

@@ -20,10 +20,10 @@ from judge.judging import Judging
 from judge.pairs import PreferencePair
 from judge.pairwise import Juror
 from solon.cli import actions
-from solon.cli.telling import printable
 from solon.figures import Figures, Kept, Seen, Tally, figures
 from solon.pipeline import Recipe, process
 from solon.report.render import Facts, judge_section, one_line, render
+from solon.text import printable
 
 HOSTILE = (
     "# A heading\n\n| a | b |\n|---|---|\n```\n</details><script>alert(1)</script> **bold** [x](http://e) ![i](j)\n"

@@ -8,6 +8,7 @@ import pytest
 
 from constitution.errors import InputError
 from solon.cli import actions
+from solon.database import Database
 from solon.journal import Journal
 from solon.pipeline import Row
 from solon.records import RecordedCall
@@ -24,12 +25,12 @@ def run(config: Path, out: Path, *, accept_changes: bool = False) -> Mapping[str
 
 
 def calls(out: Path) -> dict[str, RecordedCall]:
-    with Journal.open(out / "journal.db", read_only=True) as journal:
+    with Journal.open(Database.file(out / "journal.db"), read_only=True) as journal:
         return {call.key: call for call in journal.call("", limit=1_000_000)}
 
 
 def rows(out: Path) -> list[Row]:
-    with Journal.open(out / "journal.db", read_only=True) as journal:
+    with Journal.open(Database.file(out / "journal.db"), read_only=True) as journal:
         return list(stored_rows(journal))
 
 
@@ -272,7 +273,7 @@ def test_a_run_killed_before_it_wrote_its_config_goes_on(write_run: WriteRun, tm
     out.mkdir()
     for name in ("run.lock", "run.lock.json", "config.toml.new"):
         (out / name).touch()
-    with Journal.open(out / "journal.db"):
+    with Journal.open(Database.file(out / "journal.db")):
         pass
     assert run(config, out)["rows"] == 6
 

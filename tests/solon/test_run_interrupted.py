@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from solon.database import Database
 from solon.journal import Journal
 from solon.run import stored_rows
 
@@ -42,7 +43,7 @@ def recorded(folder: Path) -> int:
     """Calls in the folder's journal, which must be sound."""
     if not (folder / "journal.db").exists() or (folder / "journal.db").stat().st_size == 0:
         return 0
-    with Journal.open(folder / "journal.db") as journal:
+    with Journal.open(Database.file(folder / "journal.db")) as journal:
         assert sum(1 for _ in stored_rows(journal)) == len(journal.recipes())
         return len(journal.call("", limit=1_000_000))
 

@@ -12,6 +12,7 @@ from constitution.errors import InputError
 from generator.chat import CallFailure, ChatReply, ChatRequest
 from generator.models.rambler import SCRIPTS, material, ramble
 from solon.cli import actions
+from solon.database import Database
 from solon.journal import Journal
 from solon.run import stored_rows
 
@@ -110,7 +111,7 @@ def test_a_run_finishes_sends_nothing_twice_and_exports_the_same_bytes_at_any_co
 
 
 def called(out: Path) -> set[str]:
-    with Journal.open(out / "journal.db", read_only=True) as journal:
+    with Journal.open(Database.file(out / "journal.db"), read_only=True) as journal:
         return {call.key for call in journal.call("", limit=100_000)}
 
 
@@ -126,7 +127,7 @@ def test_rewording_one_principle_sends_only_calls_that_carry_it(
     new = "It keeps another rule."
     config = write_run(principles=[{**rule, "rule": new} if rule["rule"] == old else rule for rule in RULES])
     summary = carry_out(config, out)
-    with Journal.open(out / "journal.db", read_only=True) as journal:
+    with Journal.open(Database.file(out / "journal.db"), read_only=True) as journal:
         fresh = [call.request for call in journal.call("", limit=100_000) if call.key not in before]
     assert summary["calls_sent"] == len(fresh) > 0
     assert all(new.encode() in request for request in fresh)
@@ -202,7 +203,7 @@ def test_a_cascade_that_is_off_labels_as_a_run_without_one(write_run: WriteRun, 
     carry_out(write_run({"judge": judge, "cascade": CHEAP}, prompts=4), tmp_path / "on")
 
     def labels(name: str) -> list[Any]:
-        with Journal.open(tmp_path / name / "journal.db", read_only=True) as journal:
+        with Journal.open(Database.file(tmp_path / name / "journal.db"), read_only=True) as journal:
             return [(row.judgements, row.labels, row.pairs) for row in stored_rows(journal)]
 
     assert labels("off") == labels("none") != labels("on")

@@ -11,6 +11,7 @@ from generator.prompts import Prompt
 from judge.pairs import PreferencePair
 from judge.verdict import Judgement, NoVerdict, Verdict
 from solon.cli import actions
+from solon.database import Database
 from solon.figures import figures
 from solon.journal import Journal
 from solon.pipeline import Row, dump_row, load_row
@@ -93,7 +94,7 @@ def test_kept_shares_tell_drafts_from_revisions_and_pass_over_what_does_not_appl
 
 def test_the_summary_counts_what_the_rows_hold(write_run: Callable[..., Path], tmp_path: Path) -> None:
     summary = actions.run(write_run(prompts=7), tmp_path / "out", accept_changes=False, no_budget=False).data
-    with Journal.open(tmp_path / "out" / "journal.db", read_only=True) as journal:
+    with Journal.open(Database.file(tmp_path / "out" / "journal.db"), read_only=True) as journal:
         rows = list(stored_rows(journal))
         sent = len(journal.call("", limit=100_000))
     assert summary["rows"] == len(rows) == 7

@@ -20,6 +20,7 @@ from generator.models.openai import OpenAIBackend
 from generator.models.rambler import SCRIPTS
 from generator.models.scripted import ScriptedModel
 from solon.config_file import load_config
+from solon.database import Database
 from solon.folder import RunFolder
 from solon.journal import Journal
 from solon.models import Gate, JournaledModel, Meter
@@ -34,7 +35,7 @@ Said = tuple[int, dict[str, str], dict[str, Any]]
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    with Journal.open(tmp_path / "journal.db") as opened:
+    with Journal.open(Database.file(tmp_path / "journal.db")) as opened:
         yield opened
 
 
@@ -230,11 +231,11 @@ def test_the_tokens_of_a_killed_session_are_in_all(
         time.sleep(0.002)
     process.kill()
     process.wait()
-    with Journal.open(tmp_path / "runs/demo/journal.db", read_only=True) as journal:
+    with Journal.open(Database.file(tmp_path / "runs/demo/journal.db"), read_only=True) as journal:
         kept = len(journal.call("", limit=10_000))
     assert kept > 0
     summary = json.loads(cli("run", config, "--json").stdout)
-    with Journal.open(tmp_path / "runs/demo/journal.db", read_only=True) as journal:
+    with Journal.open(Database.file(tmp_path / "runs/demo/journal.db"), read_only=True) as journal:
         calls = len(journal.call("", limit=10_000))
     assert summary["calls_sent"] == calls - kept
     in_all = summary["in_all"]

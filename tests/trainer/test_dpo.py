@@ -47,6 +47,8 @@ def rows(count: int) -> list[TrainingRow]:
             epsilon=None,
             ai_p_chosen=0.9,
             people=0,
+            people_agree=0,
+            human_strength=None,
             flags=(),
             same_family=False,
         )

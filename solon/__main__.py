@@ -1,0 +1,5 @@
+"""``python -m solon``: the same as ``solon``."""
+
+from solon.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Human review in the shell: the store, what is drawn into it, and what comes out of it."""

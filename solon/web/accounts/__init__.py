@@ -1,0 +1,1 @@
+"""The people of the service: names, passwords, sessions, links."""

@@ -1,0 +1,1 @@
+"""For the lead: how good the labels are, disputes, guidelines, draws."""

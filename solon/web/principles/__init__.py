@@ -1,0 +1,1 @@
+"""The principle editor: the file, its history, what an edit changes."""

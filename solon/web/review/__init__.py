@@ -1,0 +1,1 @@
+"""Labelling: an item at a time."""

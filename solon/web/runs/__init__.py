@@ -1,0 +1,1 @@
+"""Runs: where they stand, start and pause, results."""
