@@ -68,12 +68,13 @@ bench-judge: install  ## the judge's instruments on recorded verdicts: the figur
 	@$(BIN)/python benchmarks/judge/fuzz.py
 	@$(BIN)/python benchmarks/judge/layout.py --engine llamacpp
 
-REVIEW_TESTS := tests/browser tests/api $(wildcard tests/judge/test_review_*.py tests/solon/test_review_*.py \
+REVIEW_TESTS := $(wildcard tests/judge/test_review_*.py tests/solon/test_review_*.py \
 	tests/solon/test_web_*.py) tests/solon/test_journal.py tests/solon/test_database.py
 
 test-review: install  ## the review service whole: Chromium, PostgreSQL, 100 annotators, the study of what to ask (about 25 minutes)
 	@$(PIP) install --constraint constraints.txt --editable '.[review-tests]'
 	@benchmarks/review/services.sh $(BIN)/python -m pytest $(REVIEW_TESTS)
+	@benchmarks/review/services.sh $(BIN)/python -m pytest tests/browser tests/api
 	@$(BIN)/python benchmarks/review/load.py
 	@benchmarks/review/services.sh $(BIN)/python benchmarks/review/load.py --postgres --seconds 120 --kills 4
 	@$(BIN)/python benchmarks/review/study.py

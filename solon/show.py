@@ -1,7 +1,7 @@
 """One row's whole history, as a person reads it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 
@@ -9,13 +9,14 @@ from constitution.errors import InputError
 from constitution.principle import Constitution
 from generator.candidates import Candidate
 from judge.judging import Mark
-from judge.pairs import PreferencePair
+from judge.pairs import PreferencePair, couple_id
 from judge.planting import Planted
 from judge.verdict import Judgement, NoVerdict, OneVerdict, Verdict
 from solon.journal import Journal
 from solon.pipeline import Row, load_row
 
 SHORTEST_ID = 4
+HEX = frozenset("0123456789abcdef")
 AT_ONCE = 50  # rows
 
 
@@ -41,6 +42,7 @@ def rows_beginning(journal: Journal, name: str, most: int | None = None) -> list
         raise InputError(name, "is too short for an id", f"give at least {SHORTEST_ID} characters")
     found = rows_with(journal, json.dumps(name)[:-1])
     rows = list(islice((row for row in found if any(i.startswith(name) for i in ids_of(row))), most))
+    rows = rows or list(islice(rows_judging(journal, name), most))
     if not rows:
         raise InputError(name, "is the id of nothing in this run", "take one from the report or the export")
     return rows
@@ -48,10 +50,29 @@ def rows_beginning(journal: Journal, name: str, most: int | None = None) -> list
 
 def rows_with(journal: Journal, fragment: str) -> Iterator[Row]:
     """The rows whose JSON contains ``fragment``, in the order of their prompts, with few in memory at once."""
-    wanted, left = fragment.encode(), iter(sorted(journal.recipes()))
+    wanted = fragment.encode()
+    return (load_row(body) for body in bodies(journal) if wanted in body)
+
+
+def rows_judging(journal: Journal, name: str) -> Iterator[Row]:
+    """The rows with a couple whose id begins with ``name``. Rows hold the candidates of couples, and no ids of them."""
+    if set(name) <= HEX:
+        for body in bodies(journal):
+            labels = json.loads(body)["labels"]
+            if any(couple_id(label["a"], label["b"]).startswith(name) for label in labels):
+                yield load_row(body)
+
+
+def bodies(journal: Journal) -> Iterator[bytes]:
+    left = iter(sorted(journal.recipes()))
     while some := list(islice(left, AT_ONCE)):
         with suppress(KeyError):  # a session has forgotten these rows meanwhile: it makes them anew
-            yield from (load_row(body) for body in journal.bodies(some) if wanted in body)
+            yield from journal.bodies(some)
+
+
+def couples_of(rows: Collection[Row]) -> frozenset[str]:
+    """The ids of all couples that were judged."""
+    return frozenset(couple_id(label.a, label.b) for row in rows for label in row.labels)
 
 
 def ids_of(row: Row) -> Iterator[str]:
@@ -62,13 +83,17 @@ def ids_of(row: Row) -> Iterator[str]:
     yield from (drop.about for drop in row.drops)
 
 
-def tell(row: Row, constitution: Constitution) -> str:
-    """The history in the order in which it came about."""
+def tell(row: Row, constitution: Constitution, people: Mapping[str, Sequence[str]] | None = None) -> str:
+    """The history in the order in which it came about.
+
+    Args:
+        people: what they said, in lines, by the couple's id.
+    """
     return "\n\n".join(
         [
             f"PROMPT {row.made.prompt.id}\n" + "\n".join(f"{m.role}: {m.content}" for m in row.made.prompt.messages),
             *(tell_candidate(row, candidate, constitution) for candidate in row.made.candidates),
-            *(tell_couple(row, label.a, label.b) for label in row.labels),
+            *(tell_couple(row, label.a, label.b, people or {}) for label in row.labels),
             *([tell_ranking(row)] if row.ranking else []),
             *(tell_planted(planted) for planted in row.planted),
             *(tell_pair(pair) for pair in row.pairs),
@@ -101,12 +126,13 @@ def tell_candidate(row: Row, candidate: Candidate, constitution: Constitution) -
     return "\n".join(parts)
 
 
-def tell_couple(row: Row, a: str, b: str) -> str:
+def tell_couple(row: Row, a: str, b: str, people: Mapping[str, Sequence[str]]) -> str:
     label = next(label for label in row.labels if (label.a, label.b) == (a, b))
     lines = [tell_judgement(judgement) for judgement in row.judgements if (judgement.a, judgement.b) == (a, b)]
     verdict = "no verdict" if label.p_a is None else f"{label.preferred or 'neither'}, margin {label.margin:.3f}"
     decided = f" (decided by {', '.join(label.decided_by)})" if label.decided_by else ""
-    return "\n".join([f"JUDGED a = {a}, b = {b}", *lines, f"  LABEL: {verdict}{decided}"])
+    heard = [f"  PEOPLE: {line}" for line in people.get(couple_id(a, b), ())]
+    return "\n".join([f"JUDGED a = {a}, b = {b}", *lines, f"  LABEL: {verdict}{decided}", *heard])
 
 
 def tell_judgement(judgement: Judgement) -> str:

@@ -6,6 +6,7 @@ Nor does anything move where people labelled too few couples to anchor on.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from constitution.errors import InputError
 from constitution.principle import Constitution
 from generator.candidates import Drop
-from judge.audit.agreement import left_out_shares
+from judge.audit.agreement import pairwise_shares
 from judge.audit.anchor import fit_anchor
 from judge.audit.audit import FEWEST_TO_SELECT, judged
 from judge.audit.selective import Promise, select
@@ -40,7 +41,7 @@ class Said:
 
     p_a: float  # anchored on people's labels, where there is an anchor
     merged: Merged | None = None  # people's label: 1 for a, 2 for b
-    wrong: float | None = None  # chance that people's choice is wrong; None where nothing tells
+    wrong: float | None = None  # chance that people's choice is wrong, at most 0.5; None where nothing tells
 
     @property
     def by_people(self) -> bool:
@@ -160,20 +161,24 @@ def heard(material: Material, fitted: Ints | None, said: Voices) -> Heard:
     counts = np.zeros((len(material.items), 3), dtype=np.int64)
     spoken = answers.choice != NONE
     np.add.at(counts, (answers.item[spoken], answers.choice[spoken]), 1)
-    dissent = disagreement(counts)
+    error = error_rate(counts)
     found = [(name, said.merged.get(name)) for name in material.items]
     couples = {
-        name: Said(p, merged, wrong(merged, dissent) if merged else None)
+        name: Said(p, merged, wrong(merged, error) if merged else None)
         for (name, merged), p in zip(found, p_a.tolist(), strict=True)
     }
     return Heard(couples, weights, len(frozenset().union(*(said.people.get(name, ()) for name in material.items))))
 
 
-def disagreement(counts: Ints) -> float | None:
-    """How often a person chooses otherwise than most of the item's other people, over all items with two or more.
+def error_rate(counts: Ints) -> float | None:
+    """How often one person is wrong, by how often two who looked at the same item differ; at most one half.
 
-    Smoothed by one answer that does and one that does not: a few that agree do not make people infallible. None
-    where nobody labelled together with another.
+    Two who err independently, each with the chance e, differ where just one of them errs: with the chance
+    d = 2e(1 - e). That is turned round here, to the smaller e of the two. People who differ half the time or more
+    tell nothing, as by lot: e is one half.
+
+    d is smoothed by one answer that differs and one that does not: a few that agree do not make people infallible.
+    None where nobody labelled together with another.
 
     Args:
         counts: (items, 3) how many chose a tie, 1 and 2.
@@ -182,20 +187,23 @@ def disagreement(counts: Ints) -> float | None:
     if not len(shared):
         return None
     answers = shared.sum(axis=1)
-    return float((((1 - left_out_shares(shared)) * answers).sum() + 1) / (answers.sum() + 2))
+    differing = float((((1 - pairwise_shares(shared)) * answers).sum() + 1) / (answers.sum() + 2))
+    return (1 - sqrt(max(0.0, 1 - 2 * differing))) / 2
 
 
-def wrong(merged: Merged, dissent: float | None) -> float | None:
-    """Of the people who looked, the share that chose otherwise.
+def wrong(merged: Merged, error: float | None) -> float | None:
+    """Of the people who looked, the share that chose otherwise, at most one half.
+
+    A label that is more often wrong than right is none, so no more is said of a tie, say, that nobody chose.
 
     One voice always agrees with the choice that it made, which says nothing: it counts for what a person's voice is
     found to be wrong elsewhere. An adjudicator's is such a voice, and those that it overrules count no more.
     """
-    if dissent is None:
+    if error is None:
         return None
     if merged.adjudicated:
-        return dissent
-    return min(1.0, (merged.people - merged.agree + dissent) / merged.people)  # a tie that nobody chose: by one to one
+        return error
+    return min(0.5, (merged.people - merged.agree + error) / merged.people)
 
 
 def relabelled(rows: Iterable[Row], found: Heard, terms: Terms) -> Iterator[Row]:

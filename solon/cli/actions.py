@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -30,9 +31,12 @@ from solon.pipeline import Row, dump_row, load_row
 from solon.prices import load_prices
 from solon.recipes import trials_of
 from solon.report.write import write_report
+from solon.review.heard import told_of
+from solon.review.opened import begun_review
+from solon.review.store import Store
 from solon.run import start, stored_rows
 from solon.run_lock import hold
-from solon.show import rows_beginning, rows_named, tell, tell_call
+from solon.show import couples_of, rows_beginning, rows_named, tell, tell_call
 from solon.summary import Summary, is_cost_known, summarise
 from solon.supply import prices_file, require_prices
 
@@ -190,14 +194,26 @@ def exit_code_of(summary: Summary) -> int:
 
 def show(name: str, run: Path | None) -> Told:
     folder = open_folder(run) if run else only_run(name)
-    with Journal.open(folder.journal, read_only=True) as journal:
-        rows = rows_named(journal, name)
+    with Journal.open(folder.journal, read_only=True) as journal, reviewed(folder) as review:
+        drawn = review.tasks([name]) if review else ()
+        rows = rows_named(journal, name) or [
+            row
+            for task in drawn
+            for row in rows_named(journal, task.task.body.prompt_id, 1)
+            if name in couples_of([row])
+        ]
         if not rows and (call := tell_call(journal, name)):
             return Told({"call": call}, call)
         rows = rows or rows_beginning(journal, name)
+        people = told_of(review, couples_of(rows)) if review else {}
     constitution = folder.principles()
-    text = "\n\n\n".join(tell(row, constitution) for row in rows)
-    return Told({"rows": [json.loads(dump_row(row)) for row in rows]}, text)
+    text = "\n\n\n".join(tell(row, constitution, people) for row in rows)
+    return Told({"rows": [json.loads(dump_row(row)) for row in rows], "people": people}, text)
+
+
+def reviewed(folder: RunFolder) -> AbstractContextManager[Store | None]:
+    """The run's review, to be read; None where there is none."""
+    return begun_review(folder) or nullcontext()
 
 
 def only_run(name: str) -> RunFolder:

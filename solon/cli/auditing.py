@@ -19,6 +19,7 @@ from solon.folder import RunFolder, make_folder, open_folder, write_whole
 from solon.journal import Journal
 from solon.review.files import review_labels
 from solon.run import stored_rows
+from solon.show import couples_of
 
 if TYPE_CHECKING:
     from judge.audit.audit import Settings
@@ -61,7 +62,8 @@ def audit(asked: AuditAsked) -> Told:
     wanted = wanted_next(material, asked.propose, asked.seed) if asked.propose else ()
     settings = Settings(asked.anchor, asked.splits, asked.seed)
     found = figures_of(material, settings, asked.run is not None)
-    own = source.pop("warnings", [])
+    own, gone = source.pop("warnings", []), source.pop("gone", "")
+    found["notes"] = [*([gone] if gone else []), *found["notes"]]
     data = {**source, **found, "warnings": [*own, *map(str, findings({**found, "warnings": own}))]}
     lines = "\n".join(filter(None, (headline(data), in_words(data))))
     if out:
@@ -153,6 +155,7 @@ def material_asked(asked: AuditAsked) -> "tuple[Material, dict[str, Any], Path |
     """The material, what it was read from, and where the page goes."""
     from solon.auditing.own import material_of
     from solon.auditing.read import read_material
+    from solon.auditing.voices import voices
 
     if (asked.run is None) == (asked.verdicts is None):
         remedy = "solon audit RUN, or --verdicts V.csv --labels L.csv"
@@ -165,11 +168,12 @@ def material_asked(asked: AuditAsked) -> "tuple[Material, dict[str, Any], Path |
     assert asked.run
     folder = open_folder(asked.run)
     with Journal.open(folder.journal, read_only=True) as journal:
-        rows = list(stored_rows(journal))
+        rows, whole = list(stored_rows(journal)), is_whole(journal)
     with labels_of(folder, asked.labels) as people:
         if people is None:
             raise no_labels(folder)
         material = material_of(rows, people.file, divided_by_source(asked.stratum))
+        labelled = voices(people.file).merged.keys() if people.name == REVIEW else frozenset()
     found = figures(rows, folder.principles())
     source = {
         "verdicts": str(folder.path),
@@ -178,8 +182,26 @@ def material_asked(asked: AuditAsked) -> "tuple[Material, dict[str, Any], Path |
         "flags": dict(found.tally.flags.most_common()),
         "repeated": [asdict(text) for text in found.repeated],
         "warnings": planted_warnings(found),
+        "gone": gone_told(len(labelled - couples_of(rows)), whole),
     }
     return material, source, asked.out or folder.path / "audit"
+
+
+def is_whole(journal: Journal) -> bool:
+    """Whether every prompt has a row."""
+    return len(journal.recipes()) >= int(journal.note("prompts") or 0)
+
+
+def gone_told(couples: int, whole: bool) -> str:
+    """What to tell of labelled couples that the run does not hold; a run that is not ``whole`` may still make them."""
+    if not couples:
+        return ""
+    one = couples == 1
+    counted, its = f"{couples} labelled couple{' is' if one else 's are'}", "its" if one else "their"
+    why = f"no longer in the run ({its} completions changed)"
+    if not whole:
+        why = f"not in the run now ({its} completions changed, or are still to be made)"
+    return f"{counted} {why}: {its} labels are kept and left out"
 
 
 def planted_warnings(found: Figures) -> list[str]:

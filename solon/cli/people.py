@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from constitution.errors import InputError
-from judge.pairs import couple_id
-from solon.cli.auditing import require_extra
+from solon.cli.auditing import gone_told, is_whole, require_extra
 from solon.export import Promised
 from solon.folder import RunFolder
 from solon.journal import Journal
@@ -16,6 +15,7 @@ from solon.pipeline import Row
 from solon.review.edits import counted, edits_of, unjudged
 from solon.review.files import review_labels
 from solon.run import stored_rows
+from solon.show import couples_of
 
 if TYPE_CHECKING:
     from solon.auditing.relabel import Heard
@@ -51,21 +51,24 @@ def rows_labelled(folder: RunFolder, journal: Journal, asked: Asked) -> Labelled
     """
     if asked.file is None:
         if asked.agreement is not None:
-            raise InputError("--agreement", "is agreement with people, who have said nothing", "add --labels L.csv")
+            remedy = "add --labels L.csv" if asked.review else f"leave out --labels {NONE}"
+            raise InputError("--agreement", "is agreement with people, who have said nothing", remedy)
         return Labelled(stored_rows(journal), None)
     require_extra("export")
     from solon.auditing.relabel import Terms, anchored, promising, relabelled
     from solon.auditing.voices import voices
 
     rows, terms = list(stored_rows(journal)), Terms(folder.config, folder.principles())
-    couples = {couple_id(label.a, label.b) for row in rows for label in row.labels}
-    if asked.review and asked.agreement is None and not couples & voices(asked.file).merged.keys():
+    labelled = voices(asked.file).merged.keys() if asked.review else frozenset()
+    couples = couples_of(rows)
+    if asked.review and asked.agreement is None and not couples & labelled:
         return Labelled(rows, None, text="people's labels in the review are of no couple that the run holds now")
     found = (
         anchored(rows, asked.file) if asked.agreement is None else promising(rows, asked.file, asked.agreement, terms)
     )
     data = {"from": "review" if asked.review else str(asked.file), "couples": found.labelled, "people": found.people}
-    text = told(found, "the review" if asked.review else asked.file.name)
+    gone = gone_told(len(labelled - couples), is_whole(journal))
+    text = "\n".join(filter(None, (told(found, "the review" if asked.review else asked.file.name), gone)))
     return Labelled(relabelled(rows, found, terms), asked.file, found.promised, text, data)
 
 

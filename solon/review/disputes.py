@@ -27,12 +27,12 @@ def disputes(
 ) -> tuple[Dispute, ...]:
     """Those still to be decided first; people who prefer opposite sides before others, strong words before weak ones.
 
-    Items whose label is known are out of it, and so is what annotators said who were ``dropped``, but for a decision
-    that was made.
+    An item whose label is known is in it only where somebody flagged it: how people differ on it tells of them, not of
+    the item. What annotators said who were ``dropped`` is out of it, but for a decision that was made.
     """
     on: dict[str, list[HumanLabel]] = defaultdict(list)
     for label in labels:
-        if label.kind != "gold" and label.annotator not in dropped:
+        if label.annotator not in dropped:
             on[label.item].append(label)
     found = [dispute(item, on[item], decided.get(item)) for item in sorted({*on, *decided})]
     kept = [one for one in found if one.why or one.decided]
@@ -41,9 +41,10 @@ def disputes(
 
 def dispute(item: str, labels: Sequence[HumanLabel], decided: Choice | None) -> Dispute:
     said = Counter(three(label.choice) for label in labels)
+    known = any(label.kind == "gold" for label in labels)
     facts = {
-        "opposite": said["1"] and said["2"],
-        "tie or not": len(said) > 1,
+        "opposite": not known and said["1"] and said["2"],
+        "tie or not": not known and len(said) > 1,
         "flagged": any(one.flag for one in labels),
     }
     why = tuple(name for name in WHYS if facts[name] and not (name == "tie or not" and facts["opposite"]))

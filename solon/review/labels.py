@@ -67,7 +67,7 @@ def labels_csv(store: Reviewed, without: Collection[str] = ()) -> str:
     kinds = {task.item: task.task.kind for task in tasks}
     words = sorted(words_of(store, kinds, gone), key=lambda one: (one.item, one.decided, one.annotator))
     anyhow = {word.item for word in words if word.kind == "edit"}  # whoever edits has labelled already
-    asked = [task for task in tasks if task.task.kind != "gold" and task.item not in anyhow]
+    asked = [task for task in tasks if task.task.kind != "gold" and not task.gone and task.item not in anyhow]
     chances = chances_of(store.pool(), asked, {word.item for word in words}) | dict.fromkeys(anyhow, 1.0)
     early = too_early(asked, {word.item for word in words})
     words = [replace(one, kind="worth") if one.kind == "audit" and one.item in early else one for one in words]

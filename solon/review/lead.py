@@ -81,7 +81,7 @@ def desk(store: Store, before: Drawn | None = None) -> Desk:
 def drawn_of(tasks: Sequence[StoredTask], rounds: int) -> Drawn:
     return Drawn(
         rounds,
-        tuple(Slot(one.item, one.task.kind, one.round, one.task.overlap) for one in tasks),
+        tuple(Slot(one.item, one.task.kind, one.round, one.task.overlap) for one in tasks if not one.gone),
         {one.item: one.task.known for one in tasks if one.task.known},
         {one.item: words(one.task.body) for one in tasks},
     )
@@ -125,6 +125,9 @@ class Looked:
     labels: tuple[Given, ...]  # by name
     decision: Decision | None  # its choice as shown
     edits: tuple[Rewritten, ...]
+    known: Choice | None = (
+        None  # as shown: the label of an item that checks annotators; a decision changes nothing of it
+    )
 
     @property
     def left_and_right(self) -> tuple[str, str]:
@@ -149,6 +152,7 @@ def look(store: Store, item: str, adjudicator: str) -> Looked:
         tuple(given(label, first, label.annotator in dropped) for label in labels),
         made and Decision(item, shown_choice(made.choice, first), made.by, made.rationale, made.at),
         tuple(rewritten(edit, task, first) for edit in store.edits() if edit.item == item),
+        task.task.known and shown_choice(task.task.known, first),
     )
 
 

@@ -45,8 +45,8 @@ ROUNDS = sa.Table("rounds", SCHEMA, *_key("run"), _version("number"), *_real("at
 POOL = sa.Table("pool", SCHEMA, *_key("run", "item"), *_text("stratum", "chances"), *_real("score", "probability"))
 
 # ``turned`` is the round since which the item counts as drawn evenly, where that is not the one that brought it.
-# ``labels`` are the current ones; ``shelf`` is open while they are fewer than ``overlap``, then full; or gold; or gone, where the run no
-# longer has the couple and nobody has labelled it.
+# ``labels`` are the current ones. ``shelf`` is open while they are fewer than ``overlap``, then full; or gold; or gone,
+# where the run no longer has the couple and nobody has labelled it.
 TASKS = sa.Table(
     "tasks",
     SCHEMA,

@@ -35,6 +35,12 @@ PAGES = {  # at their addresses: title, style sheets, script
     "users": ("People", "style", "users"),
 }
 SHEET = '<link rel="stylesheet" href="/static/{}.css">\n'
+SCRIPT = '<script type="module" src="/static/{}.js"></script>\n'
+NOWHERE = """
+<h1>There is no page at this address</h1>
+<p>Perhaps it was typed or copied with a slip.</p>
+<p><a href="/">To the runs</a></p>
+"""
 SHELL = """\
 <!doctype html>
 <html lang="en">
@@ -43,11 +49,10 @@ SHELL = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title} · Solon</title>
 <link rel="icon" href="data:,">
-{sheets}<script type="module" src="/static/{script}.js"></script>
-</head>
+{head}</head>
 <body class="{name}">
 <header id="head"></header>
-<main id="main" tabindex="-1"></main>
+<main id="main" tabindex="-1">{main}</main>
 </body>
 </html>
 """
@@ -74,7 +79,13 @@ def routes() -> list[Route]:
 def page(name: str) -> str:
     """All pages are one, but for their script, which draws what is in them; nothing of a request comes in here."""
     title, sheets, script = PAGES[name]
-    return SHELL.format(name=name, title=title, sheets="".join(map(SHEET.format, sheets.split())), script=script)
+    head = "".join(map(SHEET.format, sheets.split())) + SCRIPT.format(script)
+    return SHELL.format(name=name, title=title, head=head, main="")
+
+
+def nowhere() -> str:
+    """The page for whoever asks for one that is not there; it needs no script."""
+    return SHELL.format(name="nowhere", title="No such page", head=SHEET.format("style"), main=NOWHERE)
 
 
 def read(folder: Traversable) -> Mapping[str, Asset]:

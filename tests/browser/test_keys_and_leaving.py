@@ -84,3 +84,33 @@ def test_an_open_choice_is_not_dropped_without_a_word_and_of_two_items_asked_for
         held[0].continue_()
     page.wait_for_timeout(200)
     assert flagged[2] in page.url
+
+
+def test_escape_keeps_a_version_and_a_note_and_a_skip_needs_only_keys(visit: Visit, service: Any) -> None:
+    page = visit("ann").new_page()
+    page.goto("/review?run=demo")
+    page.locator("h1#item:focus").wait_for()
+    page.get_by_role("button", name="Edit the second completion").click()
+    page.locator("textarea.editor").fill("A better one.")
+    page.keyboard.press("Escape")
+    page.keyboard.press("e")
+    assert page.locator("textarea.editor").input_value() == "A better one."
+    page.get_by_role("button", name="Discard", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Discard it").click()
+    page.locator("textarea.editor").wait_for(state="detached")
+    page.keyboard.press("f")
+    page.keyboard.type("half a note")
+    page.keyboard.press("Escape")
+    page.locator("dialog").wait_for(state="detached")
+    page.keyboard.press("f")
+    assert page.locator("dialog textarea").input_value() == "half a note"
+    page.keyboard.press("Escape")
+    page.locator("dialog").wait_for(state="detached")
+    page.keyboard.press("s")
+    page.keyboard.press("Enter")
+    page.get_by_text("Nothing chosen yet: press 1 to 5").wait_for()
+    page.keyboard.press("4")
+    page.keyboard.press("Enter")
+    page.locator("#count", has_text="1 skipped").wait_for()
+    with Store.open(Database.file(service.run / "review.db"), "demo") as store:
+        assert [one.reason for one in store.skips()] == ["I would rather not read this"]

@@ -24,7 +24,7 @@ from solon.auditing.relabel import (
     Heard,
     Terms,
     anchored,
-    disagreement,
+    error_rate,
     movable,
     promising,
     relabelled,
@@ -263,30 +263,41 @@ def test_the_order_of_rows_and_labels_changes_nothing(tmp_path: Path, config: Ca
 
 
 def test_how_often_people_are_wrong_is_what_those_who_labelled_together_show(tmp_path: Path) -> None:
-    """Of ten answers beside others', two are otherwise than most of these."""
+    """Of ten answers, the pairs of four differ by half in two items, and those of two not at all in one."""
     together = {name(1): ["1", "1", "1", "2"], name(2): ["2", "2"], name(4): ["1", "2", "2", "2"]}
     said = anchored(plain_rows(), write_labels(tmp_path, {**people(20), **together})).couples
-    dissent = (2 + 1) / (10 + 2)
-    assert said[name(3)].wrong == pytest.approx(dissent)
-    assert said[name(2)].wrong == pytest.approx(dissent / 2)
-    assert said[name(1)].wrong == said[name(4)].wrong == pytest.approx((1 + dissent) / 4)
+    differing = (4 * 1 / 2 + 4 * 1 / 2 + 0 + 1) / (10 + 2)
+    error = (1 - (1 - 2 * differing) ** 0.5) / 2
+    assert 2 * error * (1 - error) == pytest.approx(differing)
+    assert said[name(3)].wrong == pytest.approx(error)
+    assert said[name(2)].wrong == pytest.approx(error / 2)
+    assert said[name(1)].wrong == said[name(4)].wrong == pytest.approx((1 + error) / 4)
     assert said[name(1)].merged == Merged("1", 4, 3)
     assert said[name(30)].wrong is None
 
 
-def test_a_tie_that_nobody_chose_is_wrong_with_a_chance_of_one_at_most(tmp_path: Path) -> None:
+def test_no_label_of_people_is_wrong_more_often_than_right_however_they_differ(tmp_path: Path) -> None:
+    """Ten couples that two people saw, and they differ on all of them: one alone is no better than a lot."""
+    differ = {name(n): ["1", "2"] for n in range(10)}
+    said = anchored(plain_rows(), write_labels(tmp_path, {**people(20), **differ})).couples
+    assert {one.wrong for one in said.values() if one.by_people} == {0.5}
+
+
+def test_a_tie_that_nobody_chose_is_wrong_with_a_chance_of_one_half_at_most(tmp_path: Path) -> None:
     split = {name(1): ["1", "2"], name(2): ["1", "1"]}
     said = anchored(plain_rows(), write_labels(tmp_path, {**people(20), **split})).couples
     assert said[name(1)].merged == Merged("tie", 2, 0)
-    assert said[name(1)].wrong == 1.0
+    assert said[name(1)].wrong == 0.5
 
 
-def test_two_that_agree_once_are_not_taken_for_infallible_and_a_split_of_the_others_is_no_tie() -> None:
-    assert disagreement(np.array([[0, 1, 0], [0, 0, 1]])) is None
-    assert disagreement(np.array([[0, 2, 0]])) == pytest.approx(1 / 4)
-    assert disagreement(np.array([[0, 1, 1]])) == pytest.approx(3 / 4)
-    assert disagreement(np.array([[1, 1, 1]])) == pytest.approx(4 / 5)
-    assert disagreement(np.array([[0, 2, 1]])) == pytest.approx((2 * 0.5 + 1 + 1) / 5)
+def test_two_that_agree_once_are_not_taken_for_infallible_and_two_that_differ_tell_nothing() -> None:
+    def error(differing: float) -> Any:
+        return pytest.approx((1 - (1 - 2 * differing) ** 0.5) / 2)
+
+    assert error_rate(np.array([[0, 1, 0], [0, 0, 1]])) is None
+    assert error_rate(np.array([[0, 2, 0]])) == error(1 / 4)
+    assert error_rate(np.array([[0, 9, 0], [0, 2, 1]])) == error((3 * 2 / 3 + 1) / 14)
+    assert error_rate(np.array([[0, 1, 1]])) == error_rate(np.array([[1, 1, 1]])) == 0.5
 
 
 Word = tuple[str, str, float]  # a principle, by whom, and the chance that a follows it better

@@ -85,6 +85,15 @@ def test_an_address_that_is_none_is_refused_without_being_told(
     assert "\n" not in str(refusal.value)
 
 
+def test_without_its_driver_a_postgresql_address_names_the_extra_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(ENV, "postgresql://u@h/d")
+    monkeypatch.setattr("solon.database.find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"psycopg is not installed: pip install 'solon\[postgres\]'"):
+        Database.of_variable(ENV, "x", "run.toml")
+
+
 @pytest.mark.parametrize("address", ["postgresql://u:s3cret@h:1/d", "postgres://u@h/d?password=s3cret&sslmode=require"])
 def test_no_text_of_a_database_holds_its_password(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv(ENV, address)

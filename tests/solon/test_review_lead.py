@@ -13,6 +13,7 @@ from solon.folder import open_folder
 from solon.journal import Journal
 from solon.review.disputes import disputes
 from solon.review.errors import Unknown
+from solon.review.labels import labels_csv
 from solon.review.lead import ai_label, desk, look, side_for, spoken, words
 from solon.review.progress import HOUR, Slot, per_hour, progress
 from solon.review.records import Decision, NewTask, Round, Said
@@ -55,10 +56,13 @@ def test_people_who_prefer_opposite_sides_come_before_ties_and_flags() -> None:
         label("strong", "ann", "1", strength=4), label("strong", "ben", "2", strength=3, flag="!"),
         label("ties", "ann", "both good"), label("ties", "ben", "both bad"),
         label("known", "ann", kind="gold"), label("known", "ben", "2", kind="gold"),
+        label("known, flagged", "ann", kind="gold", flag="odd"), label("known, flagged", "ben", "2", kind="gold"),
     ]  # fmt: skip
     found = disputes(labels, {})
-    assert [one.item for one in found] == ["strong", "weak", "tie", "flagged"]
-    assert [one.why for one in found] == [("opposite", "flagged"), ("opposite",), ("tie or not",), ("flagged",)]
+    assert [one.item for one in found] == ["strong", "weak", "tie", "flagged", "known, flagged"]
+    assert [one.why for one in found] == [
+        ("opposite", "flagged"), ("opposite",), ("tie or not",), ("flagged",), ("flagged",)
+    ]  # fmt: skip
     assert found[0].strength == 7
     assert found[2].said == {"1": 1, "tie": 1}
 
@@ -154,6 +158,27 @@ def test_an_adjudicator_sees_completions_labels_and_decision_by_the_same_sides(s
         assert said == ({"ann": "1", "ben": "2"} if seen.side == 1 else {"ann": "2", "ben": "1"})
         assert seen.decision
         assert seen.decision.choice == said["ann"]
+
+
+def test_a_flag_on_an_item_whose_label_is_known_reaches_the_lead_and_a_decision_on_it_changes_no_label(
+    store: Store,
+) -> None:
+    gold = new_task("g1", "gold", known="1")
+    store.add_round(Round(1, "random", 2, 1.0, 1.0, 0.5, 0), [], [gold], 0.0)
+    while leased := store.next("ben", 150.0):
+        flag = "both are the same" if leased.item == "g1" else ""
+        store.save("ben", leased.item, Said("1", flag=flag), key=leased.item, now=151.0)
+    (dispute,) = store.disputes()
+    assert (dispute.item, dispute.why, dispute.decided) == ("g1", ("flagged",), None)
+    for name in ("ada", "bo", "cy", "di", "el", "flo"):
+        seen = look(store, "g1", name)
+        assert seen.known == ("1" if seen.side == 1 else "2")
+    assert look(store, "i1", "ada").known is None
+    before = labels_csv(store)
+    store.decide(Decision("g1", "2", "ada", "They are.", 200.0))
+    assert labels_csv(store) == before
+    assert "g1" not in before
+    assert [(one.item, one.decided) for one in store.disputes()] == [("g1", "2")]
 
 
 def test_an_item_that_was_never_drawn_is_unknown(store: Store) -> None:

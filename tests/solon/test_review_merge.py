@@ -186,7 +186,7 @@ def test_an_adjudicators_word_stands_over_a_majority_and_agreement_is_still_of_t
     assert {row["label_source"] for row in rows.values()} >= {"human", "adjudicated"}
     row = rows[item]
     assert (preferred(row), row["label_source"], row["people"], row["people_agree"]) == (other, "adjudicated", 3, 1)
-    assert row["epsilon"] == pytest.approx(1 / 26)  # nobody of 24 chose otherwise than the other
+    assert row["epsilon"] == pytest.approx((1 - (1 - 2 / 26) ** 0.5) / 2)  # nobody of 24 chose otherwise than the other
     assert rows[max(item for item, _ in review.clicked)]["label_source"] == "human"
     after, _ = review.audit()
     assert before["people"] == after["people"]
@@ -318,3 +318,95 @@ def test_labels_of_couples_that_the_run_holds_no_more_are_told_as_that(review: R
     _, data, text = review.export()
     assert data["labels"] is None
     assert "people's labels in the review are of no couple that the run holds now" in text
+
+
+def test_export_and_audit_tell_of_labelled_couples_that_the_run_holds_no_more(review: Review) -> None:
+    review.draw(12)
+    review.label("ann", shorter)
+    assert "in the run" not in review.export()[2] + review.audit()[1]
+    for count in (1, 2):
+        bring(review, f"stranger {count}")
+        review.label("ann", shorter)
+        one = "1 labelled couple is no longer in the run (its completions changed): its labels are"
+        two = "2 labelled couples are no longer in the run (their completions changed): their labels are"
+        said = f"{one if count == 1 else two} kept and left out"
+        _, data, text = review.export()
+        assert said in text.splitlines()
+        assert data["labels"]["couples"] == 12
+        found, text = review.audit()
+        assert said in found["notes"]
+        assert said in text
+
+
+def bring(review: Review, item: str) -> None:
+    """An item of a couple that the run does not have."""
+    from solon.review.records import NewTask, Pooled, Round
+
+    body = Task(item, "p", "", (), ("a", "b"), False, ())
+    asked = Round(1, "random", 1, 1.0, 1.0, 0.0, 0)
+    review.store.add_round(asked, [Pooled(item, "", 0.0, 1.0)], [NewTask("audit", 0.5, 1, body)], 1.0)
+
+
+def test_agreement_without_any_labels_is_refused_with_what_to_do(review: Review) -> None:
+    with pytest.raises(InputError, match=r"--agreement: .*: add --labels L.csv"):
+        review.export(None, None, 0.8)
+    with pytest.raises(InputError, match=r"--agreement: .*: leave out --labels none"):
+        review.export(Path("none"), None, 0.8)
+
+
+def test_show_finds_a_couple_by_its_id_and_tells_what_people_said_of_it(review: Review) -> None:
+    review.draw(12, overlap=2)
+    drawn = {one.item for one in review.store.tasks()}
+    undrawn = next(item for item in couples(review) if item not in drawn)
+    assert "JUDGED" in actions.show(undrawn, review.run).text
+    assert "PEOPLE" not in actions.show(undrawn[:8], review.run).text
+    held = review.store.next("ann", review.now)
+    assert held
+    item, right = held.item, shown_choice("2", held.side)
+    review.store.save("ann", item, Said(right, 3, "It is\nshorter.", "odd"), key="a", now=review.now)
+    review.label("ben", lambda _: "1")
+    review.store.decide(Decision(item, "tie", "dora", "Alike.", review.now))
+    for name in (item, item[:10]):
+        text = actions.show(name, review.run).text
+        lines = [line for line in text.splitlines() if "PEOPLE" in line and ("ann" in line or "dora" in line)]
+        assert lines == [
+            "  PEOPLE: ann: b is better, clearly: It is shorter. (FLAGGED: odd)",
+            "  PEOPLE: decided by dora: a tie: Alike.",
+        ]
+        assert "  PEOPLE: ben: a is better\n" in text
+        assert "  PEOPLE: an export takes this label: a tie (the adjudicator's)" in text
+    with pytest.raises(InputError, match="is the id of nothing in this run"):
+        actions.show("f" * 20, review.run)
+
+
+def test_show_tells_skips_and_who_is_left_out_and_whose_label_an_export_takes(review: Review) -> None:
+    review.draw(1)
+    (item,) = (one.item for one in review.store.tasks())
+    review.store.next("cy", review.now)
+    review.store.skip("cy", item, "too hard", key="c", now=review.now)
+    review.label("ann", lambda _: "1")
+    lines = actions.show(item, review.run).data["people"][item]
+    assert lines == (
+        "ann: a is better", "cy skipped it: too hard", "an export takes this label: a is better (people's, 1 of 1)"
+    )  # fmt: skip
+    review.store.set_dropped("ann", True, "lead", review.now)
+    lines = actions.show(item, review.run).data["people"][item]
+    assert (lines[0], lines[-1]) == ("ann (left out): a is better", "an export takes the judges' label")
+
+
+def couples(review: Review) -> list[str]:
+    with Journal.open(open_folder(review.run).journal, read_only=True) as journal:
+        return [couple_id(one.a, one.b) for row in stored_rows(journal) for one in row.labels]
+
+
+def test_show_finds_a_couple_that_became_no_pair_and_is_named_nowhere(write_run: WriteRun, tmp_path: Path) -> None:
+    config = write_run({"pairs": {"policy": "best-vs-worst"}, "candidates": {"completions": 4}}, prompts=2)
+    actions.run(config, tmp_path / "run", False, False)
+    with Journal.open(open_folder(tmp_path / "run").journal, read_only=True) as journal:
+        rows = list(stored_rows(journal))
+    named = [(row, couple_id(one.a, one.b)) for row in rows for one in row.labels]
+    unnamed = [(row, name) for row, name in named if name not in repr(row)]
+    assert unnamed
+    row, name = unnamed[0]
+    for asked in (name, name[:12]):
+        assert f"PROMPT {row.made.prompt.id}\n" in actions.show(asked, tmp_path / "run").text

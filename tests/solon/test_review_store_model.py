@@ -239,7 +239,8 @@ class Review(RuleBasedStateMachine):
         # An import may go beyond the overlap; here it does not, so that the invariant below can be asked for.
         if not self.model.room(annotator, item, self.now) or (word is not None and word.choice is not None):
             return
-        label = HumanLabel(item, annotator, choice, None, "", 1, 1.0, self.now, 0, "worth")
+        words = self.key()  # the very same label a second time would be passed over
+        label = HumanLabel(item, annotator, choice, None, words, 1, 1.0, self.now, 0, "worth")
         self.store.take_in([label], "tool")
         self.model.take_in(label, choice)
 

@@ -196,9 +196,22 @@ def test_an_admin_who_steps_down_goes_on_under_a_new_id(web: Any) -> None:
     assert admin.get("/api/users").status_code == 403
 
 
+def test_where_nobody_is_an_admin_yet_a_link_is_looked_for_in_the_terminal(web: Any) -> None:
+    asked = [
+        ("/api/invites/look", {"token": "voided"}),
+        ("/api/login", {"name": "root", "password": "no such password"}),
+    ]
+    told = [web.browser().post(path, json=body).json()["remedy"] for path, body in asked]
+    assert all("look in the terminal where `solon serve` runs; start it again for a new link" in one for one in told)
+    web.visitor("admin")
+    assert ["ask an admin" in web.browser().post(path, json=body).json()["remedy"] for path, body in asked] == [
+        True
+    ] * 2
+
+
 def test_the_last_admin_stays(web: Any) -> None:
     reply = web.visitor("admin").patch("/api/users/admin", json={"disabled": True})
-    assert (reply.status_code, reply.json()["fact"]) == (409, "admin is the last admin")
+    assert (reply.status_code, reply.json()["fact"]) == (409, "the last admin is admin")
 
 
 def test_who_is_not_there_cannot_be_changed(web: Any) -> None:

@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from hypothesis import strategies as st
 pytest.importorskip("fastapi")
 
 from constitution.files import parse_constitution
+from judge.review.records import Task
 from solon.cli import actions
+from solon.review.records import NewTask, Round, Said
 from solon.web.principles.changes import line_diff
 
 WriteRun = Callable[..., Path]
@@ -121,6 +124,32 @@ def test_what_a_save_changes_is_told_against_the_last_run(web: Any, file: Path, 
     changed = told(TEXT.replace("60 words", "50 words").replace('id = "plain"', 'id = "easy"'))
     assert (changed["added"], changed["removed"], changed["reworded"]) == (["easy"], ["plain"], ["short"])
     assert changed["told"].startswith("1 principle added, 1 removed, 1 reworded: solon run sends only calls that carry")
+    assert changed["told"].endswith("every other reply again.")
+
+
+def test_who_rewords_a_principle_is_told_that_labels_of_changed_completions_are_put_aside(
+    web: Any, file: Path, tmp_path: Path
+) -> None:
+    actions.run(tmp_path / "run.toml", tmp_path / "runs/demo", accept_changes=False, no_budget=False)
+    lead, store = web.visitor("adjudicator"), web.site.runs()["demo"].store
+    body = Task("couple", "p", "", (), ("a", "b"), False, ())
+    tasks = [NewTask("audit", n / 10, 1, replace(body, item=f"i{n}")) for n in (1, 2)]
+    store.add_round(Round(2, "random", 1, 1.0, 1.0, 0.0, 0), [], tasks, 1.0)
+
+    def told(text: str) -> str:
+        return str(lead.post(f"{PATH}/check", json={"text": text}).json()["changes"]["told"])
+
+    def label() -> None:
+        store.save("ann", store.next("ann", 1.0).item, Said("1"), key=str(store.totals().labels) * 8, now=1.0)
+
+    reworded = TEXT.replace("60 words", "50 words")
+    assert "label" not in told(reworded)
+    label()
+    assert told(reworded).endswith("again. 1 label is there; it is put aside if its couple's completions change.")
+    label()
+    said = "again. 2 labels are there; those of couples whose completions change are put aside."
+    assert told(reworded).endswith(said)
+    assert "label" not in told(TEXT)
 
 
 def test_of_two_editors_the_second_is_told_and_gets_both_texts(web: Any, file: Path) -> None:
@@ -245,7 +274,7 @@ def test_what_cannot_be_written_is_read_only_and_says_why(
     admin = web.visitor("admin")
     shown = admin.get(PATH).json()
     why = {
-        "plain-speaking": "shipped with Solon", "../outside.toml": "outside the folder that is served",
+        "plain-speaking": "shipped with Solon", "../outside.toml": "outside the folder that is served; serve",
         "link.toml": "link that leads out", "locked.toml": "may not write", "long.toml": "longer than 1 MiB",
     }[constitution]  # fmt: skip
     assert why in shown["read_only"]

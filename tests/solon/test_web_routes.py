@@ -170,6 +170,19 @@ def test_an_address_that_is_not_there_is_told_so(web: Any) -> None:
         assert (reply.status_code, reply.json()["fact"]) == (404, "there is nothing at this address"), path
 
 
+def test_a_browser_gets_a_page_for_an_address_that_is_not_there_and_json_below_the_api(web: Any) -> None:
+    browser = web.browser(Accept="text/html,application/xhtml+xml,*/*;q=0.8")
+    for path in ("/nonsense", "/no/such/page", "/<script>"):
+        reply = browser.get(path)
+        assert (reply.status_code, reply.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert "There is no page at this address" in reply.text
+        assert re.findall(r'href="(/[^"]*)"', reply.text) == ["/static/style.css", "/"]
+        assert "<script" not in reply.text
+        assert "default-src 'none'" in reply.headers["content-security-policy"]
+    for path in ("/api/nothing", "/static/nothing.js"):
+        assert browser.get(path).json()["fact"] == "there is nothing at this address"
+
+
 STATIC = Path(__file__).parents[2] / "solon/web/static"
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from solon.web.accounts.passwords import LONGEST, SHORTEST
+from solon.web.accounts.store import NO_ADMIN
 from solon.web.accounts.user import Role, User, hashed
 from solon.web.door.faults import Fault
 from solon.web.door.gates import Annotator, Here, SessionHere, member_of, nobody
@@ -66,7 +67,8 @@ async def login(asked: Login, request: Request, response: Response, site: Here) 
     await throttled(site, request, asked.name)
     known = await run_sync(site.accounts.hash_of, asked.name)
     if not await site.passwords.match(asked.password, known):
-        raise Fault(401, "the name or the password is wrong", "try again, or ask an admin for a new link")
+        link = "ask an admin for a new link" if await run_sync(site.accounts.has_admin) else NO_ADMIN
+        raise Fault(401, "the name or the password is wrong", f"try again, or {link}")
     user = await run_sync(admitted, site, request, asked.name)
     me = await run_sync(partial(enter, site, user, request, response, known=known))
     if site.passwords.is_old(known):

@@ -24,6 +24,8 @@ from solon.web.door.faults import Fault
 INVITED = 7 * 24 * 3600.0  # seconds for which a link holds
 FIRST = 3600.0  # that of the first admin, which stands in the service's output
 
+NO_ADMIN = "look in the terminal where `solon serve` runs; start it again for a new link"
+
 _READY = (USERS.c.role == "admin") & ~USERS.c.disabled & (USERS.c.hash != "")
 _ADMINS = sa.select(sa.func.count()).select_from(USERS).where(_READY)
 
@@ -74,6 +76,11 @@ class Accounts:
         with self.engine.connect() as connection:
             return connection.scalar(wanted) or ""
 
+    def has_admin(self) -> bool:
+        """Whether anybody can give others a link."""
+        with self.engine.connect() as connection:
+            return bool(connection.scalar(_ADMINS))
+
     def first_link(self, now: float) -> str | None:
         """A link for the first admin, and any earlier one is void; None where there is an admin."""
         with alone(self.engine) as connection:
@@ -93,7 +100,7 @@ class Accounts:
         with alone(self.engine) as connection:
             user = _known(connection, name)
             if user.disabled:
-                raise Fault(409, f"{user.name} is disabled", "enable the account first")
+                raise Fault(409, f"the account of {user.name} is disabled", "enable it first")
             return _invite(connection, user.key, now)
 
     def look(self, token: str, now: float) -> Invitation:
@@ -128,7 +135,7 @@ class Accounts:
             }
             connection.execute(USERS.update().where(USERS.c.key == user.key).values(new))
             if user.role == "admin" and not connection.scalar(_ADMINS):
-                raise Fault(409, f"{user.name} is the last admin", "make somebody else an admin first")
+                raise Fault(409, f"the last admin is {user.name}", "make somebody else an admin first")
             if new["role"] != user.role or new["disabled"]:
                 end_all(connection, user.key)
             if new["disabled"]:
@@ -168,8 +175,9 @@ def taken(name: str) -> Fault:
     return Fault(409, f"there is a user {name} already", "choose another name")
 
 
-def void() -> Fault:
-    return Fault(404, "this link has been used, has run out, or never was", "ask an admin for a new one")
+def void(connection: sa.Connection) -> Fault:
+    remedy = "ask an admin for a new one" if connection.scalar(_ADMINS) else NO_ADMIN
+    return Fault(404, "this link has been used, has run out, or never was", remedy)
 
 
 def _runs(runs: Iterable[str]) -> str:
@@ -206,8 +214,8 @@ def _invitation(connection: sa.Connection, token: str, now: float) -> Invitation
     wanted = sa.select(INVITES.c.user).where(INVITES.c.token == hashed(token), INVITES.c.until > now)
     key = connection.scalar(wanted)
     if key is None or (not key and connection.scalar(_ADMINS)):
-        raise void()
+        raise void(connection)
     user = _user(connection, key) if key else None
     if key and (user is None or user.disabled):
-        raise void()
+        raise void(connection)
     return Invitation(user)

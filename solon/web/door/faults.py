@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, TimeoutError
@@ -16,6 +16,7 @@ from starlette.routing import compile_path
 
 from constitution.errors import SolonError, StorageError
 from solon.review.errors import Dropped, InHand, KeyReused, LeaseLost, NotYours, ReviewError, TooManyEdits, Unknown
+from solon.web.files import nowhere
 
 LOG = logging.getLogger("solon.web")
 
@@ -121,9 +122,17 @@ def methods_at(app: FastAPI, path: str) -> set[str]:
     return found
 
 
+def wants_page(request: Request) -> bool:
+    """Whether somebody typed the address into a browser, or followed a link there."""
+    path = request.url.path
+    return "text/html" in request.headers.get("accept", "") and not path.startswith(("/api/", "/static/"))
+
+
 def install(app: FastAPI) -> None:
-    async def handle(request: Request, error: Exception) -> JSONResponse:
+    async def handle(request: Request, error: Exception) -> Response:
         told = reply(fault_of(error))
+        if told.status_code == 404 and wants_page(request):
+            return HTMLResponse(nowhere(), 404, {"Cache-Control": "no-cache", "Vary": "Accept"})
         if told.status_code == 405:
             told.headers["allow"] = ", ".join(sorted(methods_at(app, request.url.path)))
         return told

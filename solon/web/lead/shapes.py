@@ -68,6 +68,7 @@ class ItemShown:
     labels: tuple[Given, ...]
     decision: Decision | None
     edits: tuple[Rewritten, ...]
+    known: Choice | None  # the label of an item that checks annotators, which no decision changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,5 +81,6 @@ def shown(seen: Looked) -> ItemShown:
     task, texts = seen.task, seen.left_and_right
     diff = word_diff(*texts) if task.related else None
     return ItemShown(
-        task.item, task.source, task.prompt, texts, diff, task.guides, seen.labels, seen.decision, seen.edits
-    )
+        task.item, task.source, task.prompt, texts, diff, task.guides,
+        seen.labels, seen.decision, seen.edits, seen.known,
+    )  # fmt: skip

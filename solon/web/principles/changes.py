@@ -32,17 +32,21 @@ class Changes:
     told: str
 
 
-def changes(was: Mapping[str, str] | None, now: Mapping[str, str]) -> Changes:
-    """What a run that has worked with the wordings ``was`` would find changed; None: it has not begun."""
+def changes(was: Mapping[str, str] | None, now: Mapping[str, str], labels: int = 0) -> Changes:
+    """What a run that has worked with the wordings ``was`` would find changed; None: it has not begun.
+
+    Args:
+        labels: that people have given the run's couples.
+    """
     if was is None:
         return Changes((), (), (), "The run has not begun: it starts with the principles as they are saved.")
     added = tuple(name for name in now if name not in was)
     removed = tuple(name for name in was if name not in now)
     reworded = tuple(name for name in now if name in was and now[name] != was[name])
-    return Changes(added, removed, reworded, told(len(added), len(removed), len(reworded)))
+    return Changes(added, removed, reworded, told(len(added), len(removed), len(reworded), labels))
 
 
-def told(added: int, removed: int, reworded: int) -> str:
+def told(added: int, removed: int, reworded: int, labels: int = 0) -> str:
     counted = [(added, "added"), (removed, "removed"), (reworded, "reworded")]
     parts = [f"{count} {what}" for count, what in counted if count]
     if not parts:
@@ -51,7 +55,15 @@ def told(added: int, removed: int, reworded: int) -> str:
     number, _, what = parts[0].partition(" ")
     words = ", ".join([f"{number} {first} {what}", *parts[1:]])
     carry = "it" if added + removed + reworded == 1 else "them"
-    return f"{words}: solon run sends only calls that carry {carry}, and uses every other reply again."
+    return f"{words}: solon run sends only calls that carry {carry}, and uses every other reply again.{aside(labels)}"
+
+
+def aside(labels: int) -> str:
+    if not labels:
+        return ""
+    if labels == 1:
+        return " 1 label is there; it is put aside if its couple's completions change."
+    return f" {labels} labels are there; those of couples whose completions change are put aside."
 
 
 def line_diff(before: str, after: str) -> tuple[Line, ...]:

@@ -44,7 +44,9 @@ def principle_text(served: Served, root: Path) -> PrincipleText:
         with path.open("rb") as file:
             content, at = file.read(MOST + 1), os.fstat(file.fileno()).st_mtime
     except OSError as error:
-        raise Fault(400, f"{named.name} cannot be read ({error.strerror})", "make it readable for the server") from None
+        raise Fault(
+            400, f"the file {named.name} cannot be read ({error.strerror})", "make it readable for the server"
+        ) from None
     why = cannot_be_shown(content) or cannot_be_written(named, path, root.resolve())
     text = "" if len(content) > MOST else content.decode("utf-8", errors="replace")
     return PrincipleText(path, text, sha256(content).hexdigest(), why, at)
@@ -72,7 +74,8 @@ def cannot_be_written(named: Path, path: Path, root: Path) -> str:
         return "it is shipped with Solon; copy it beside run.toml, and name the copy there"
     if not path.is_relative_to(root):
         via = "the config names a link that leads out of" if named.is_symlink() else "it lies outside"
-        return f"{via} the folder that is served"
+        remedy = "serve the folder that holds both run.toml and the run: `solon serve .` there"
+        return f"{via} the folder that is served; {remedy}"
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         return "the server may not write it, or the folder that it is in"
     return ""
@@ -106,7 +109,9 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:
         if draft:
             Path(draft).unlink(missing_ok=True)
-        raise Fault(400, f"{path.name} cannot be written ({error.strerror})", "make room, or mend its rights") from None
+        raise Fault(
+            400, f"the file {path.name} cannot be written ({error.strerror})", "make room, or mend its rights"
+        ) from None
 
 
 def flush_folder(folder: Path) -> None:

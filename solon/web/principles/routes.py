@@ -186,7 +186,7 @@ def checked(served: Served, now: PrincipleText, text: str, diff: bool = False) -
     begins = principle_lines(text, len(found.principles))
     listed = tuple(one(principle, line) for principle, line in zip(found.principles, begins, strict=True))
     few_shot = served.folder.config.judge.few_shot
-    news = changes(last_run(served, few_shot), wordings(found, few_shot))
+    news = changes(last_run(served, few_shot), wordings(found, few_shot), labels_of(served))
     return Checked(True, None, found.title, listed, news, lines)
 
 
@@ -212,6 +212,11 @@ def last_run(served: Served, few_shot: int) -> dict[str, str] | None:
         return wordings(served.folder.principles(), few_shot)
     except InputError:
         return None
+
+
+def labels_of(served: Served) -> int:
+    """How many labels people have given in the run's review, if it has one."""
+    return served.store.totals().labels if served.begun else 0
 
 
 def writable(served: Served, root: Path) -> PrincipleText:

@@ -56,6 +56,7 @@ function drawing(run, changed) {
       field("Labels by different people", overlap, "Two or more show how far people agree, and find disputes."),
       field("Share of the items with so many, in percent", share, "The others get one label each.")),
     el("div", { class: "actions" }, el("button", { type: "submit" }, "Draw")));
+  const told = el("div", { role: "status" });
 
   async function send(event) {
     event.preventDefault();
@@ -66,8 +67,7 @@ function drawing(run, changed) {
     const button = form.querySelector("button");
     button.disabled = true;
     try {
-      await api("POST", ofRun(run, "lead", "draw"), wanted);
-      tell(`${count(wanted.n, "item")} asked for; the progress above shows what was drawn.`);
+      replace(told, drawnInWords(await api("POST", ofRun(run, "lead", "draw"), wanted), wanted.policy).map((line) => el("p", {}, line)));
       await changed();
     } catch (fault) {
       tellFault(fault);
@@ -75,7 +75,27 @@ function drawing(run, changed) {
       button.disabled = false;
     }
   }
-  return el("section", {}, el("h2", {}, "Draw more"), form);
+  return el("section", {}, el("h2", {}, "Draw more"), form, told);
+}
+
+const KINDS = { audit: "at random", worth: "for their worth", gold: "to check annotators" };
+
+/** What a round drew and why, sentence by sentence; `solon review draw` says the same. */
+function drawnInWords(found, policy) {
+  const { audit, worth } = found.drawn;
+  const kinds = Object.keys(KINDS).filter((kind) => found.drawn[kind]);
+  const items = kinds.reduce((sum, kind) => sum + found.drawn[kind], 0);
+  const drawn = kinds.map((kind) => `${found.drawn[kind].toLocaleString("en")} ${KINDS[kind]}`).join(", ");
+  const reasons = Object.entries(found.reasons).map(([reason, number]) => `${number.toLocaleString("en")} since ${reason}`).join(", ");
+  return [
+    `Round ${found.round}: ${count(items, "item")}${drawn ? ` (${drawn})` : ""}; ${found.left.toLocaleString("en")} of ${count(found.couples, "couple")} are left.`,
+    reasons && `Of those drawn for their worth: ${reasons}.`,
+    audit + worth < found.asked && `Fewer than the ${found.asked.toLocaleString("en")} asked for: there are no more.`,
+    found.needed > found.asked && audit && `${count(found.new, "couple is", "couples are")} new since the last round: draw at least ${found.needed.toLocaleString("en")} for an even sample, which this is not.`,
+    found.by_labels && `What is worth asking was decided with the labels of ${count(found.by_labels, "couple")} so far.`,
+    !found.by_labels && worth && found.left && "Draw a part of what people can label now and the rest later: a further round follows what they said in the first.",
+    policy === "uncertain" && "Nothing was drawn at random, so these labels tell nothing of the other couples' quality.",
+  ].filter(Boolean);
 }
 
 function field(label, input, words = "") {

@@ -11,11 +11,17 @@ const WHY = { opposite: "people prefer opposite sides", "tie or not": "a tie for
 /** Draws it and gives its heading. `verdicts()` fetches what the judges said. */
 export function drawItem(place, shown, why, verdicts) {
   const heading = el("h2", { tabindex: -1, id: "item" }, why.length ? sentence(why.map((one) => WHY[one]).join(", ")) : "No dispute");
-  replace(place, heading, decided(shown.decision), prompt(shown.prompt), pair(shown), people(shown), rewritten(shown.edits), guides(shown.guides), judges(verdicts));
+  replace(place, heading, known(shown.known), decided(shown.decision), prompt(shown.prompt), pair(shown), people(shown), rewritten(shown.edits), guides(shown.guides), judges(verdicts));
   return heading;
 }
 
 const sentence = (text) => text[0].toUpperCase() + text.slice(1);
+
+function known(choice) {
+  if (!choice) return null;
+  return el("div", { class: "notice" }, el("p", {}, el("b", {}, `The label of this item is known: ${SAID[choice]}. `),
+    "It checks annotators, and is in no export: a decision answers the flag, and changes no label."));
+}
 
 function decided(decision) {
   if (!decision) return null;

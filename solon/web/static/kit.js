@@ -36,6 +36,7 @@ export class Fault extends Error {
 }
 
 function sentence(text) {
+  if (/^\S*[\d._/]\S/.test(text)) return text; // the name of a file stays as it is
   return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
@@ -134,7 +135,7 @@ export async function begin({ title, run = "", role = "annotator" } = {}) {
   skipLink();
   try {
     const member = await me();
-    header(member, run);
+    header(member, member.runs.includes(run) ? run : ""); // a run that is not there has no pages
     if (!mayBe(member, role)) throw new Fault(403, `This page is for people who are at least ${role}`, "ask the admin");
     return member;
   } catch (fault) {

@@ -34,7 +34,7 @@ async function main() {
     live(parts.warn, found?.doubts, () => warnings(found?.doubts ?? [], seen.annotators));
     live(parts.judges, [found?.label, found?.judges, found?.why], () => judges(found));
     live(parts.among, found?.among, () => agreement(found?.among));
-    live(parts.people, [found?.people, found?.doubts, seen.annotators], () => people(seen, found, admin ? drop : null));
+    live(parts.people, [found?.people, found?.doubts, seen.annotators, seen.figures.working], () => people(seen, found, admin ? drop : null));
   };
   const look = async () => draw(await api("GET", ofRun(run, "lead", "summary")));
 

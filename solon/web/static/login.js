@@ -42,6 +42,7 @@ document.getElementById("main").replaceChildren(
     el("div", { class: "field" }, el("label", { for: "name" }, "Name"), name),
     el("div", { class: "field" }, el("label", { for: "password" }, "Password"), password),
     el("div", { class: "actions" }, enter)),
-  el("p", { class: "soft" }, "No account, or the password is lost? An admin can give you a link."),
+  el("p", { class: "soft" }, "No account, or the password is lost? An admin can give you a link. Where there is no admin yet, look in the terminal where ",
+    el("code", {}, "solon serve"), " runs; start it again for a new link."),
 );
 name.focus();

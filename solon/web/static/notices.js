@@ -2,9 +2,10 @@
 
 import { el, replace } from "./elements.js";
 
-const STAYS = 6000; // milliseconds that good news stays on the screen; the rest stays until it is put away
+const STAYS = 6000; // milliseconds that good news and warnings stay on the screen; an error stays until it is put away
 let region = null;
 let timer = 0;
+let goes = false; // at the next key
 
 /** The live regions; they have to be there before they say something, or nothing is read out. */
 export function notices() {
@@ -13,19 +14,22 @@ export function notices() {
   const urgent = el("div", { role: "alert", "aria-live": "assertive" });
   document.body.append(el("div", { class: "notices" }, polite, urgent));
   region = { polite, urgent };
+  // First of all listeners: what the key then does may say something new. A key that is held down is not the next one.
+  document.addEventListener("keydown", (event) => { if (goes && !event.repeat) tell(""); }, { capture: true });
   return region;
 }
 
-/** Says something: kind "ok" goes by itself, "warn" and "error" stay until put away. An empty text clears. */
+/** Says something: "ok" and "warn" go by themselves, "warn" at the next key too; "error" stays until put away. An empty text clears. */
 export function tell(text, kind = "ok") {
   const { polite, urgent } = notices();
   clearTimeout(timer);
+  goes = kind === "warn" && Boolean(text);
   replace(polite);
   replace(urgent);
   if (!text) return;
   const put = el("button", { type: "button", class: "quiet", "aria-label": "Put this message away", on: { click: () => tell("") } }, "×");
   replace(kind === "error" ? urgent : polite, el("div", { class: `notice ${kind}` }, el("p", {}, text), put));
-  if (kind === "ok") timer = setTimeout(() => tell(""), STAYS);
+  if (kind !== "error") timer = setTimeout(() => tell(""), STAYS);
 }
 
 /** Says what went wrong, of a Fault or of anything else that was thrown. */

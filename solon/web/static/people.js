@@ -13,7 +13,7 @@ export function warnings(doubts, annotators) {
   return [
     el("h2", {}, "Worth a word"),
     el("ul", { class: "warnings" }, open.map((one) => el("li", { class: one.severe ? "bad" : "careful" },
-      el("span", { class: "badge" }, one.severe ? "does harm" : "look"), el("b", {}, one.annotator), el("span", {}, one.text)))),
+      el("span", { class: "badge" }, one.severe ? "serious" : "look"), el("b", {}, one.annotator), el("span", {}, one.text)))),
   ];
 }
 
@@ -23,8 +23,11 @@ export function people(seen, found, drop) {
   const figures = new Map((found?.people ?? []).map((one) => [one.annotator, one]));
   const worries = (name, ...what) => (found?.doubts ?? []).find((one) => one.annotator === name && what.includes(one.what));
   const tone = (name, usual, ...what) => { const worry = worries(name, ...what); return worry ? (worry.severe ? "bad" : "careful") : usual; };
-  const rows = seen.annotators.map((who) => row(who, figures.get(who.name), tone, drop));
-  const heads = ["Annotator", "Labels", "Right on known items", "Course", "Agrees with the others", "Chooses what is shown first", "Median time", "Too quick", "Ties", "Skips", "Flags", ...(drop ? [el("span", { class: "visually-hidden" }, "Leave out")] : [])];
+  const rows = seen.annotators.map((who) => {
+    const one = figures.get(who.name);
+    return row(who, one, tone, { drop, none: !one && seen.figures.working ? "being made" : "no figure" });
+  });
+  const heads = ["Annotator", "Labels", "Right on known items", "Over time", "Agrees with the others", "Chooses what is shown first", "Median time", "Too quick", "Ties", "Skips", "Flags", ...(drop ? [el("span", { class: "visually-hidden" }, "Leave out")] : [])];
   return [
     el("h2", {}, "Annotators"),
     el("p", { class: "soft" }, "Shares with 95\u00a0% intervals, from 0 to 100\u00a0%; the dashed line is one half. Annotators see nothing of this."),
@@ -35,16 +38,16 @@ export function people(seen, found, drop) {
   ];
 }
 
-function row(who, one, tone, drop) {
+function row(who, one, tone, { drop, none }) {
   const plain = (share, ...what) => el("td", { class: tone(who.name, "", ...what) && "mark-of" },
     share ? [percent(share.value), tone(who.name, "", ...what) ? " !" : ""] : "–");
   return el("tr", { class: who.dropped ? "dropped" : null },
     el("th", { scope: "row" }, el("span", { class: "name" }, who.name), who.dropped ? el("span", { class: "soft note" }, "left out") : null),
     el("td", {}, who.labels.toLocaleString("en")),
-    figure(one?.gold, tone(who.name, "people", "gold"), []),
+    figure(one?.gold, tone(who.name, "people", "gold"), [], none),
     el("td", {}, curve(one)),
-    figure(one?.agreement, tone(who.name, "other", "agreement"), []),
-    figure(one?.left, tone(who.name, "judge", "position"), HALF),
+    figure(one?.agreement, tone(who.name, "other", "agreement"), [], none),
+    figure(one?.left, tone(who.name, "judge", "position"), HALF, none),
     el("td", {}, one?.seconds === null || one?.seconds === undefined ? "–" : `${one.seconds < 10 ? one.seconds.toFixed(1) : Math.round(one.seconds)} s`),
     plain(one?.hasty, "speed"), plain(one?.ties, "ties"), plain(one?.skips, "skips"),
     el("td", {}, one ? one.flags : "–"),
@@ -57,8 +60,8 @@ function button(who, drop) {
     on: { click: () => change(who, drop) } }, words);
 }
 
-function figure(share, tone, marks) {
-  if (!share) return el("td", {}, el("span", { class: "soft" }, "no figure"));
+function figure(share, tone, marks, none) {
+  if (!share) return el("td", {}, el("span", { class: "soft" }, none));
   return el("td", {}, el("span", { class: "small-plot" }, dot({ ...share, tone }, { marks })), el("span", { class: "note" }, `${between(share)}`), el("span", { class: "note soft" }, `of ${share.n}`));
 }
 

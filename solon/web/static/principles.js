@@ -71,7 +71,7 @@ function bringBack(kept) {
   sheet.put(kept.text);
   note.value = kept.note ?? "";
   if (kept.based_on === saved.sha256) tell("The text that you had not saved is back.");
-  else tell("The text that you had not saved is back, but the file was changed meanwhile: see what changes before you save.", "warn");
+  else tell("The text that you had not saved is back, but the file was changed meanwhile: see what changes before you save.", "error");
   typed();
 }
 

@@ -1,6 +1,6 @@
 // Dialogs of the review page: skip, flag, guidelines, help. Each gives a promise of what was said, null where it was closed.
 
-import { el } from "./kit.js";
+import { el, replace } from "./kit.js";
 
 const REASONS = [
   "I do not know enough about the subject",
@@ -26,33 +26,55 @@ function modal(title, content, { must = false } = {}) {
 const button = (label, value, tone = null, more = {}) => el("button", { type: "submit", value, class: tone, ...more }, label);
 const closing = (label) => el("button", { type: "button", class: "quiet", on: { click: (event) => event.target.closest("dialog").close("") } }, label);
 
-/** The reason for a skip, or null. */
-export async function askSkip() {
+/** The reason for a skip, or null. With `keys` a digit chooses: 1 to 4 a reason that is there, 5 or O one's own. */
+export async function askSkip({ keys }) {
   const other = el("input", { type: "text", maxlength: LONGEST, "aria-label": "Another reason", placeholder: "Another reason",
-    on: { input: () => { if (other.value) own.checked = true; } } });
-  const own = el("input", { type: "radio", name: "reason", value: "", id: "reason-own", required: true });
-  const given = REASONS.map((reason) =>
-    el("label", { class: "check" }, el("input", { type: "radio", name: "reason", value: reason, required: true }), reason));
+    on: { input: () => { if (other.value) choices.at(-1).checked = true; } } });
+  const choices = [...REASONS, ""].map((reason, index) => el("input", { type: "radio", name: "reason", value: reason, id: `reason-${index + 1}`,
+    "aria-keyshortcuts": index + 1, on: { change: () => replace(wrong) } }));
+  const digit = (index) => el("kbd", { "aria-hidden": "true" }, index + 1);
+  const given = REASONS.map((reason, index) => el("label", { class: "check" }, choices[index], digit(index), el("span", {}, reason)));
+  const own = choices.at(-1);
+  const wrong = el("p", { class: "wrong", role: "alert" });
   const { form, shown } = modal("Why do you skip this item?", [
     el("fieldset", { class: "stack" }, el("legend", { class: "visually-hidden" }, "Reason"), given,
-      el("div", { class: "own-reason" }, el("label", { class: "check", for: "reason-own" }, own, el("span", { class: "visually-hidden" }, "Another reason")), other)),
+      el("div", { class: "own-reason" }, el("label", { class: "check", for: own.id }, own, digit(REASONS.length), el("span", { class: "visually-hidden" }, "Another reason")), other)),
+    wrong,
     el("div", { class: "actions" }, button("Skip", "skip", "main"), closing("Back to the item")),
   ]);
+  form.addEventListener("keydown", (event) => { if (keys && chosenBy(event, choices, other)) event.preventDefault(); });
   form.addEventListener("submit", (event) => {
-    if (!own.checked || other.value.trim()) return;
+    if (choices.some((one) => one.checked) && (!own.checked || other.value.trim())) return;
     event.preventDefault();
-    other.focus();
+    replace(wrong, own.checked ? "Write your reason, or choose another one" : `Nothing chosen yet: ${keys ? `press 1 to ${choices.length}` : "choose a reason"}`);
+    if (own.checked) other.focus();
   });
   if ((await shown()) !== "skip") return null;
   return new FormData(form).get("reason") || other.value.trim();
 }
 
-/** The note of a flag ("" takes the flag away), or null. */
-export async function askFlag(note) {
-  const text = el("textarea", { maxlength: LONGEST, rows: 3, required: true, autofocus: true, "aria-label": "What should somebody look at?" });
-  text.value = note;
+/** Whether the key chose a reason. Digits go by their place on the keyboard; in the own reason all keys write. */
+function chosenBy(event, choices, other) {
+  if (event.target === other || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey || event.isComposing) return false;
+  const index = event.key.toLowerCase() === "o" ? choices.length - 1 : Number(/^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1]) - 1;
+  const choice = choices[index];
+  if (!choice) return false;
+  choice.checked = true;
+  choice.dispatchEvent(new Event("change"));
+  (choice.value ? choice : other).focus();
+  return true;
+}
+
+/**
+ * The note of a flag ("" takes the flag away), or null. `unsent` is what was written and not given, "" where nothing was;
+ * `typed(text)` is called as the person writes ("": as it was), so that closing the dialog loses nothing.
+ */
+export async function askFlag(note, unsent, typed) {
+  const text = el("textarea", { maxlength: LONGEST, rows: 3, required: true, autofocus: true, "aria-label": "What should somebody look at?",
+    on: { input: () => typed(text.value === note ? "" : text.value) } });
+  text.value = unsent || note;
   const { form, shown } = modal("Flag this item", [
-    el("p", {}, "Tell the lead what somebody should look at. The flag is saved together with your label."), text,
+    el("p", {}, "Tell the lead what somebody should look at. The flag is saved together with your label. Esc closes; what you wrote is kept for this item."), text,
     el("div", { class: "actions" }, button("Flag", "flag", "main"),
       note ? button("Take the flag away", "none", null, { formnovalidate: true }) : null, closing("Back to the item")),
   ]);
@@ -86,7 +108,7 @@ const HELP = [
   ["R", "write a rationale; Esc leaves it"],
   ["D", "mark the words that only one of two related completions has"],
   ["E", "edit a completion: your version becomes a candidate"],
-  ["S  F", "skip the item, flag it"],
+  ["S  F", "skip the item (1 to 5 choose the reason, Enter skips), flag it"],
   ["U", "undo: the last item comes back, with what you said"],
   ["P  L", "principles, guidelines"],
   ["?", "this help"],

@@ -41,7 +41,7 @@ export function makeDock(actions, changed) {
       if (rationale.value !== draft.rationale) rationale.value = draft.rationale;
       form.classList.toggle("with-rationale", draft.rationale !== "" || document.activeElement === rationale);
       flag.setAttribute("aria-pressed", String(draft.flag !== ""));
-      replace(flag, draft.flag ? "Flagged " : "Flag ", el("kbd", { "aria-hidden": "true" }, "F"));
+      replace(flag, draft.flagging ? "Flag, not given yet " : draft.flag ? "Flagged " : "Flag ", el("kbd", { "aria-hidden": "true" }, "F"));
       save.disabled = draft.choice === null;
     },
     busy(on) {

@@ -31,10 +31,10 @@ export function newKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-export const EMPTY = Object.freeze({ choice: null, strength: null, rationale: "", flag: "", edits: {} });
+export const EMPTY = Object.freeze({ choice: null, strength: null, rationale: "", flag: "", flagging: "", edits: {} }); // flagging: a note that is not given yet
 
 export function isEmpty(draft) {
-  return !draft.choice && !draft.rationale && !draft.flag && Object.keys(draft.edits).length === 0;
+  return !draft.choice && !draft.rationale && !draft.flag && !draft.flagging && Object.keys(draft.edits).length === 0;
 }
 
 /** The kept things of one person and run. */

@@ -63,6 +63,13 @@ function completion(text, index, actions) {
   return { node, head, body, text, edit, name };
 }
 
+/** Tells on its button whether there is an unsaved version of a completion. */
+export function markDraft({ edit, name }, unsaved) {
+  edit.textContent = unsaved ? "Unsaved version" : "Edit";
+  edit.classList.toggle("unsaved", unsaved);
+  edit.setAttribute("aria-label", `Edit the ${name.toLowerCase()} completion${unsaved ? ": your unsaved version is kept" : ""}`);
+}
+
 /**
  * Marks what stands on one side only. Both sides are underlined, each in its own manner, and in colours that say neither
  * good nor bad: which side is which was drawn, so nothing here is "deleted" or "added".

@@ -12,7 +12,7 @@ import { OFF, OFF_LABEL, keys } from "./review-keys.js";
 import { line } from "./review-line.js";
 import { makeOutbox } from "./review-outbox.js";
 import { makeTabs } from "./review-tabs.js";
-import { drawDiff, drawItem } from "./review-view.js";
+import { drawDiff, drawItem, markDraft } from "./review-view.js";
 
 const run = runOfPage();
 let kept, tabs, server, outbox, lease;
@@ -129,7 +129,7 @@ function choose(choice) {
 
 function save() {
   if (busy || !shown) return;
-  if (!draft.choice) return tell("Choose first: 1, 2, T, G or B", "warn");
+  if (!draft.choice) return tell("Nothing chosen yet: press 1, 2, T, G or B", "warn");
   const [unsaved] = Object.keys(draft.edits);
   if (unsaved) {
     tell("Your version of a completion is not saved: save it or discard it first", "warn");
@@ -142,27 +142,32 @@ function save() {
 async function skip() {
   if (busy || !shown) return;
   const item = shown;
-  const reason = await askSkip();
+  const reason = await askSkip({ keys: !kept.setting(OFF) });
   if (reason && shown === item) outbox.decide("skip", shown.item, { reason: draft.flag ? `${reason} (flagged: ${draft.flag})` : reason });
 }
 
 async function flag() {
   if (busy || !shown) return;
   const item = shown;
-  const note = await askFlag(draft.flag);
-  if (note !== null && shown === item) change({ flag: note });
+  const note = await askFlag(draft.flag, draft.flagging, (typed) => { if (shown === item) change({ flagging: typed }); });
+  if (note !== null && shown === item) change({ flag: note, flagging: "" });
 }
 
 async function edit(which) {
   if (busy || !shown) return;
   if (editor) return editor.focus();
-  const completion = which ?? (preferred() ? Number(draft.choice)
+  const [unsaved] = Object.keys(draft.edits);
+  const completion = which ?? (unsaved ? Number(unsaved) : preferred() ? Number(draft.choice)
     : await ask("Which completion do you want to edit?", null, [{ label: "First", value: 1 }, { label: "Second", value: 2, class: "main" }]));
   if (!completion || busy || !shown) return;
   editor = openEditor(drawn.sides[completion - 1], draft.edits[completion], {
     typed: (text) => (text === null ? dropEdit(completion) : change({ edits: { ...draft.edits, [completion]: text } })),
     save: (text) => outbox.decide("edit", shown.item, { completion, text }),
-    closed: (discard) => { editor = null; if (discard) dropEdit(completion); },
+    closed: (discard) => {
+      editor = null;
+      if (discard) dropEdit(completion);
+      else if (draft.edits[completion] !== undefined) tell("Your version is kept here, not saved yet: E opens it again");
+    },
   });
 }
 
@@ -276,7 +281,10 @@ function occupied(on) {
 
 function showDraft() {
   dock.show(draft);
-  drawn.sides.forEach(({ node }, index) => node.classList.toggle("chosen", draft.choice === String(index + 1)));
+  drawn.sides.forEach((side, index) => {
+    side.node.classList.toggle("chosen", draft.choice === String(index + 1));
+    markDraft(side, draft.edits[index + 1] !== undefined);
+  });
 }
 
 // ---- the lease, other tabs, leaving

@@ -93,13 +93,17 @@ function card(user, index) {
       user.disabled ? "Enable" : "Disable")));
 }
 
+const toNoRun = (name) => ask(`Invite ${name} to no run?`, "No run is ticked: they would find nothing on their first page until you give them one.",
+  [{ label: "Choose runs", value: false }, { label: "Invite to none", value: true }]);
+
 function inviteForm() {
   const name = el("input", { id: "new-name", autocomplete: "off", autocapitalize: "none", spellcheck: "false", required: true, maxlength: 40,
     pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]*", title: "Letters, digits, dots, hyphens and underscores" });
   const role = roleField("new-role", "annotator");
-  const boxes = runBoxes("new", []);
+  const boxes = runBoxes("new", [ALL]);
   async function invite(event) {
     event.preventDefault();
+    if (role.value !== "admin" && !boxes.chosen().length && !await toNoRun(name.value)) return;
     try {
       const { link } = await api("POST", "users", { name: name.value, role: role.value, runs: boxes.chosen() });
       const who = name.value;
