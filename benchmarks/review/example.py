@@ -27,7 +27,7 @@ from solon.folder import open_folder
 from solon.journal import Journal
 from solon.review.opened import open_review
 from solon.review.records import Decision, Edited, Said, StoredTask
-from solon.review.store import Store
+from solon.review.storage.store import Store
 from solon.run import stored_rows
 from solon.web.accounts.passwords import hash_of
 from solon.web.accounts.store import Accounts

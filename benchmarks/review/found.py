@@ -10,7 +10,7 @@ from serving import OVERLAP, Site
 
 from judge.review.records import shown_choice
 from solon.review.opened import open_review
-from solon.review.tables import ACTS, CURRENT
+from solon.review.storage.tables import ACTS, CURRENT
 
 SLOWEST = 0.300  # seconds at the 99th percentile
 

@@ -31,9 +31,9 @@ from solon.pipeline import Row, dump_row, load_row
 from solon.prices import load_prices
 from solon.recipes import trials_of
 from solon.report.write import write_report
-from solon.review.heard import told_of
+from solon.review.lead.heard import told_of
 from solon.review.opened import begun_review
-from solon.review.store import Store
+from solon.review.storage.store import Store
 from solon.run import start, stored_rows
 from solon.run_lock import hold
 from solon.show import couples_of, rows_beginning, rows_named, tell, tell_call

@@ -14,11 +14,11 @@ from solon.cli.telling import Told
 from solon.folder import make_folder, open_folder, write_whole
 from solon.journal import Journal
 from solon.review.drawing import DrawAsked, RoundTold, draw_round
-from solon.review.foreign import Brought
 from solon.review.labels import labels_csv, people_of
 from solon.review.opened import begun_review, open_review
 from solon.review.records import NewTask
-from solon.review.store import Store
+from solon.review.storage.store import Store
+from solon.review.tools.foreign import Brought
 
 TOOLS = ("labelstudio", "argilla")
 KINDS: Mapping[Kind, str] = {"audit": "at random", "worth": "for their worth", "gold": "to check annotators"}
@@ -147,11 +147,11 @@ def export(run: Path, format: str, out: Path, seed: int) -> Told:
         raise InputError(str(run), "has no couple any more that was drawn", f"solon review draw {run} --n 100")
     bodies, name = [task.body for task in tasks], open_folder(run).path.resolve().name
     if format == "labelstudio":
-        from solon.review import labelstudio
+        from solon.review.tools import labelstudio
 
         texts = dict(zip(labelstudio.FILES, (labelstudio.tasks(bodies, seed), labelstudio.LABELLING), strict=True))
     else:
-        from solon.review import argilla
+        from solon.review.tools import argilla
 
         overlap = max(task.overlap for task in tasks)
         texts = argilla.files(bodies, seed, name=name, guidelines=guidelines, overlap=overlap)
@@ -186,7 +186,7 @@ def take_in(run: Path, file: Path, format: str) -> Told:
 
 def read_labels(format: str, text: str, items: list[NewTask], place: tuple[str, float]) -> tuple[str, Brought]:
     """The tool's name and what it brings; ``place`` is the file, and when it was written."""
-    from solon.review import argilla, labelstudio
+    from solon.review.tools import argilla, labelstudio
 
     file, written = place
     if format == "labelstudio":

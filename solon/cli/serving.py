@@ -1,22 +1,9 @@
 """The verb that serves: serve."""
 
-from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 
 from constitution.errors import InputError
-
-
-@dataclass(frozen=True, slots=True)
-class ServeAsked:
-    """What the command line says."""
-
-    place: Path
-    host: str
-    port: int
-    database_env: str | None
-    allow_hosts: tuple[str, ...]
-    behind_tls: bool
+from solon.web.asked import ServeAsked
 
 
 def serve(asked: ServeAsked) -> None:

@@ -192,8 +192,8 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the review pages, the runs and the principle editor, until it is stopped."""
-    from solon.cli.serving import ServeAsked
     from solon.cli.serving import serve as serve_place
+    from solon.web.asked import ServeAsked
 
     serve_place(ServeAsked(place, host, port, database_env, tuple(allow_host or ()), behind_tls))
 

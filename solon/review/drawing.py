@@ -23,7 +23,7 @@ from solon.review.gold import Known, read_gold
 from solon.review.labels import labels_csv
 from solon.review.opened import begun_review, open_review
 from solon.review.records import NewTask, Pooled, Retired, Round
-from solon.review.store import Store
+from solon.review.storage.store import Store
 from solon.review.tasks import couples_of, showable, task_of
 from solon.run import stored_rows
 

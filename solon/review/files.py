@@ -9,7 +9,7 @@ from constitution.errors import InputError
 from solon.folder import RunFolder
 from solon.review.labels import labels_csv, people_of
 from solon.review.opened import begun_review
-from solon.review.store import Store
+from solon.review.storage.store import Store
 
 
 @contextmanager

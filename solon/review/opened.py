@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 
 from solon.folder import RunFolder
-from solon.review.store import Store
+from solon.review.storage.store import Store
 
 
 def open_review(folder: RunFolder) -> Store:

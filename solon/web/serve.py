@@ -11,11 +11,11 @@ from pathlib import Path
 import uvicorn
 
 from constitution.errors import InputError
-from solon.cli.serving import ServeAsked
 from solon.database import Database
 from solon.review.opened import open_review
 from solon.web.accounts.store import Accounts
 from solon.web.app import create_app
+from solon.web.asked import ServeAsked
 from solon.web.door.ending import Ending
 from solon.web.door.security import without_port
 from solon.web.places import root_of, runs_of

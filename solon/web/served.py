@@ -6,7 +6,7 @@ from pathlib import Path
 
 from constitution.errors import InputError
 from solon.folder import RunFolder
-from solon.review.store import Store
+from solon.review.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from threading import Lock
 
 from constitution.errors import SolonError
 from solon.folder import RunFolder
-from solon.review.store import Store
+from solon.review.storage.store import Store
 from solon.web.accounts.passwords import Passwords
 from solon.web.accounts.store import Accounts
 from solon.web.door.ending import Ending

@@ -12,7 +12,7 @@ import pytest
 import solon
 from solon.database import Database
 from solon.review.records import Said
-from solon.review.store import Store
+from solon.review.storage.store import Store
 from solon.web.accounts.store import Accounts
 
 ROLES = ("annotator", "adjudicator", "admin")

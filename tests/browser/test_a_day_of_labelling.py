@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from solon.database import Database
-from solon.review.store import Store
+from solon.review.storage.store import Store
 
 Visit = Callable[..., Any]
 

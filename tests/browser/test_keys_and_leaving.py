@@ -8,7 +8,7 @@ import pytest
 
 from solon.database import Database
 from solon.review.records import Said
-from solon.review.store import Store
+from solon.review.storage.store import Store
 
 Visit = Callable[..., Any]
 

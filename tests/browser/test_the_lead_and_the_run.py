@@ -13,7 +13,7 @@ Visit = Callable[..., Any]
 def test_a_dispute_is_settled_by_keyboard_and_the_decision_holds(visit: Visit, service: Any) -> None:
     from solon.database import Database
     from solon.review.records import Said
-    from solon.review.store import Store
+    from solon.review.storage.store import Store
 
     with Store.open(Database.file(service.run / "review.db"), "demo") as store:
         sides = {}

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from constitution.errors import InputError
 from judge.review.records import Guide, Task, Turn
-from solon.review.argilla import QUESTIONS, files, read
-from solon.review.foreign import CHOICES, STRENGTHS
 from solon.review.records import NewTask
+from solon.review.tools.argilla import QUESTIONS, files, read
+from solon.review.tools.foreign import CHOICES, STRENGTHS
 
 ANN, BO, CY = (str(UUID(int=number)) for number in (1, 2, 3))
 AT = 1795168830.0

@@ -19,7 +19,7 @@ from solon.review.drawing import DrawAsked, draw_round
 from solon.review.edits import as_candidates, edits_of
 from solon.review.opened import open_review
 from solon.review.records import Edit, Edited, Said
-from solon.review.store import Store
+from solon.review.storage.store import Store
 from solon.run import stored_rows
 
 pytest.importorskip("scipy", reason="scipy is in an extra")

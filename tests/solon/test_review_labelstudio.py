@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from constitution.errors import InputError
 from constitution.principle import Example
 from judge.review.records import Choice, Guide, Side, Task, Turn
-from solon.review.foreign import CHOICES, STRENGTHS
-from solon.review.labelstudio import LABELLING, read, tasks
 from solon.review.records import NewTask
+from solon.review.tools.foreign import CHOICES, STRENGTHS
+from solon.review.tools.labelstudio import LABELLING, read, tasks
 
 GUIDE = Guide("short", "Be short.", "Nobody has time.", (Example("Why?", "So.", "Well, you see, …"),))
 

@@ -11,13 +11,13 @@ from solon.cli.actions import run
 from solon.database import Database
 from solon.folder import open_folder
 from solon.journal import Journal
-from solon.review.disputes import disputes
 from solon.review.errors import Unknown
 from solon.review.labels import labels_csv
-from solon.review.lead import ai_label, desk, look, side_for, spoken, words
-from solon.review.progress import HOUR, Slot, per_hour, progress
+from solon.review.lead.desk import ai_label, desk, look, side_for, spoken, words
+from solon.review.lead.disputes import disputes
+from solon.review.lead.progress import HOUR, Slot, per_hour, progress
 from solon.review.records import Decision, NewTask, Round, Said
-from solon.review.store import Store
+from solon.review.storage.store import Store
 from solon.run import stored_rows
 
 

@@ -20,7 +20,7 @@ from solon.journal import Journal
 from solon.review.drawing import DrawAsked, draw_round
 from solon.review.opened import open_review
 from solon.review.records import Decision, Said
-from solon.review.store import Store
+from solon.review.storage.store import Store
 from solon.run import stored_rows
 
 pytest.importorskip("scipy", reason="scipy is in an extra")

@@ -19,13 +19,13 @@ from generator.candidates import candidate_id
 from generator.prompts import Prompt
 from judge.review.records import Choice, Guide, HumanLabel, Kind, Side, Task, Turn, shown_choice
 from solon.database import Database, insert, writing
-from solon.review.editing import MOST
 from solon.review.errors import Dropped, KeyReused, LeaseLost, NotYours, TooManyEdits, Unknown
-from solon.review.leasing import LEASE
 from solon.review.records import Decision, Edited, NewTask, Pooled, Retired, Round, Said, TakenIn, Totals
-from solon.review.store import Store
-from solon.review.strewing import Strewn, stretch_length
-from solon.review.tables import ACTS
+from solon.review.storage.editing import MOST
+from solon.review.storage.leasing import LEASE
+from solon.review.storage.store import Store
+from solon.review.storage.strewing import Strewn, stretch_length
+from solon.review.storage.tables import ACTS
 
 ROUND = Round(10, "mixed", 1, 0.1, 0.5, 0.0, seed=7)
 LEFT, RIGHT, TIE = Said("1", 2, "it is shorter"), Said("2"), Said("tie")

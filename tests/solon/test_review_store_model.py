@@ -19,9 +19,9 @@ from hypothesis.stateful import (
 from judge.review.records import Choice, HumanLabel, Task, shown_choice
 from solon.database import Database
 from solon.review.errors import Dropped, LeaseLost, NotYours, ReviewError, Unknown
-from solon.review.leasing import LEASE
 from solon.review.records import Leased, NewTask, Round, Said, Saved
-from solon.review.store import Store
+from solon.review.storage.leasing import LEASE
+from solon.review.storage.store import Store
 
 ANNOTATORS = ("ann", "bob", "eve")
 ITEMS = tuple(f"item{n}" for n in range(6))

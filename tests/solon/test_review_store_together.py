@@ -18,9 +18,9 @@ import solon
 from judge.review.records import Task
 from solon.database import Database
 from solon.review.errors import LeaseLost
-from solon.review.leasing import LEASE
 from solon.review.records import NewTask, Round, Said
-from solon.review.store import Store
+from solon.review.storage.leasing import LEASE
+from solon.review.storage.store import Store
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ import os, sys, time
 from sqlalchemy import make_url
 from solon.database import Database
 from solon.review.records import Said
-from solon.review.store import Store
+from solon.review.storage.store import Store
 
 store = Store.open(Database(make_url(os.environ["ADDRESS"]), os.environ["SCHEMA"]), "run")
 while leased := store.next(sys.argv[1], 1000.0):

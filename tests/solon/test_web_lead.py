@@ -15,12 +15,12 @@ import pytest
 from judge.review.among import Among
 from judge.review.records import shown_choice
 from solon.cli.actions import run
-from solon.review.apart import Draw, drawn
 from solon.review.drawing import DrawAsked
-from solon.review.figures import Asked, Measured
-from solon.review.lead import side_for
-from solon.review.leasing import LEASE
+from solon.review.lead.apart import Draw, drawn
+from solon.review.lead.desk import side_for
+from solon.review.lead.figures import Asked, Measured
 from solon.review.records import Said
+from solon.review.storage.leasing import LEASE
 from solon.web.door.slow import SLOW
 from solon.web.lead import routes
 from solon.web.lead.measuring import EVERY, FAILED, Measuring, Work, in_a_thread
@@ -46,7 +46,7 @@ class Recorder:
         if self.failing:
             raise OSError("no process can be made")
         if self.whole:
-            from solon.review.measured import measured
+            from solon.review.lead.measured import measured
 
             return measured(asked)
         audit = {"labelled": len(asked.labels)} if asked.labels else None

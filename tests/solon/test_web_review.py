@@ -18,9 +18,9 @@ from judge.review.sides import side
 from solon.config import RunConfig, Storage
 from solon.database import Database
 from solon.folder import RunFolder
-from solon.review.leasing import LEASE
 from solon.review.records import Leased, NewTask, Pooled, Round, Said
-from solon.review.store import Store
+from solon.review.storage.leasing import LEASE
+from solon.review.storage.store import Store
 from solon.web.accounts.store import Accounts
 from solon.web.accounts.user import User
 from solon.web.app import create_app

@@ -15,13 +15,13 @@ import pytest
 import tomlkit
 
 from constitution.errors import InputError
-from solon.cli.serving import ServeAsked
 from solon.database import Database
 from solon.folder import RunFolder, open_folder, save_config
 from solon.review.opened import open_review
-from solon.review.store import Store
+from solon.review.storage.store import Store
 from solon.web.accounts.passwords import hash_of
 from solon.web.accounts.store import Accounts
+from solon.web.asked import ServeAsked
 from solon.web.places import root_of, runs_of
 from solon.web.serve import serve_until_stopped, server_of
 

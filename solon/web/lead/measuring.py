@@ -15,11 +15,11 @@ from threading import Lock, Thread
 from typing import TypeAlias
 
 from constitution.errors import SolonError
-from solon.review.apart import DRAW, REFUSED, TOLD, Draw
 from solon.review.drawing import RoundTold
-from solon.review.figures import FIGURES, MEASURED, Asked, Measured
-from solon.review.lead import Desk, Drawn, desk
-from solon.review.store import Store
+from solon.review.lead.apart import DRAW, REFUSED, TOLD, Draw
+from solon.review.lead.desk import Desk, Drawn, desk
+from solon.review.lead.figures import FIGURES, MEASURED, Asked, Measured
+from solon.review.storage.store import Store
 from solon.web.door.faults import log
 
 EVERY = 30.0  # seconds between two beginnings
@@ -86,7 +86,7 @@ def apart(what: str, given: bytes) -> bytes:
         subprocess.SubprocessError: it failed, or took too long.
     """
     # -P: a module that lies in the folder that the service was started in is none of ours.
-    command = [sys.executable, "-P", "-m", "solon.review.apart", what]
+    command = [sys.executable, "-P", "-m", "solon.review.lead.apart", what]
     done = subprocess.run(command, input=given, stdout=subprocess.PIPE, timeout=LONGEST, check=False)
     if done.returncode == REFUSED and done.stdout:
         raise SolonError(done.stdout.decode())

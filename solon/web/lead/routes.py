@@ -12,13 +12,13 @@ from fastapi import APIRouter, Path, Response
 from judge.review.records import shown_choice
 from solon.folder import RunFolder
 from solon.journal import Journal
-from solon.review.apart import Draw
-from solon.review.disputes import Dispute
 from solon.review.drawing import DrawAsked, RoundTold
 from solon.review.errors import InHand
-from solon.review.figures import Asked
 from solon.review.labels import labels_csv
-from solon.review.lead import AiLabel, Desk, Looked, ai_label, look, side_for
+from solon.review.lead.apart import Draw
+from solon.review.lead.desk import AiLabel, Desk, Looked, ai_label, look, side_for
+from solon.review.lead.disputes import Dispute
+from solon.review.lead.figures import Asked
 from solon.review.records import Annotator as Labeller
 from solon.review.records import Decision, Guidelines
 from solon.show import rows_named

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from judge.review.draw import Policy
 from judge.review.records import Choice, Guide, Turn
 from judge.review.words import WordDiff, word_diff
-from solon.review.lead import Given, Looked, Rewritten
-from solon.review.progress import Progress
+from solon.review.lead.desk import Given, Looked, Rewritten
+from solon.review.lead.progress import Progress
 from solon.review.records import Annotator, Decision, Guidelines, StoredRound
 from solon.web.lead.measuring import Figures
 

@@ -21,7 +21,7 @@ import solon
 from judge.review.records import HumanLabel
 from solon.database import Database
 from solon.review.records import Decision, Edited
-from solon.review.store import Store
+from solon.review.storage.store import Store
 from solon.text import printable
 
 MADE = runpy.run_path(str(Path(solon.__file__).parents[1] / "benchmarks" / "review" / "payloads.py"))

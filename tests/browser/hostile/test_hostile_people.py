@@ -8,7 +8,7 @@ import pytest
 
 from solon.database import Database
 from solon.review.records import Edited, Said
-from solon.review.store import Store
+from solon.review.storage.store import Store
 
 GUIDE = {
     "guide": ".guide > p",

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from solon.database import insert
-from solon.review.bodies import read, written
-from solon.review.counting import Change, add_up, shelf, wanted_of
-from solon.review.holding import Row, hold_run
 from solon.review.records import Guidelines, NewTask, Pooled, Round, StoredRound, StoredTask
-from solon.review.strewing import stretch_length
-from solon.review.tables import BODIES, GUIDELINES, POOL, ROUNDS, RUNS, TASKS
+from solon.review.storage.bodies import read, written
+from solon.review.storage.counting import Change, add_up, shelf, wanted_of
+from solon.review.storage.holding import Row, hold_run
+from solon.review.storage.strewing import stretch_length
+from solon.review.storage.tables import BODIES, GUIDELINES, POOL, ROUNDS, RUNS, TASKS
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from constitution.identity import full_hash
 from solon.database import insert
 from solon.review.errors import KeyReused
-from solon.review.holding import Visit
 from solon.review.records import Progress, Saved
-from solon.review.tables import KEYS
+from solon.review.storage.holding import Visit
+from solon.review.storage.tables import KEYS
 
 _KEPT = sa.select(KEYS.c.asked, KEYS.c.reply).where(
     KEYS.c.run == sa.bindparam("run"),

@@ -12,9 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from judge.review.records import HumanLabel
 from solon.database import Database, error_of, insert, making, storage_errors, writing
-from solon.review import counting, editing, gone, leasing, reading, rounds, saying, taking
-from solon.review.disputes import Dispute
-from solon.review.holding import Visit
+from solon.review.lead.disputes import Dispute
 from solon.review.records import (
     Annotator,
     Decision,
@@ -38,8 +36,10 @@ from solon.review.records import (
     TakenIn,
     Totals,
 )
-from solon.review.tables import COUNTS, RUNS, SCHEMA
-from solon.review.texts import check_item, check_said, check_text
+from solon.review.storage import counting, editing, gone, leasing, reading, rounds, saying, taking
+from solon.review.storage.holding import Visit
+from solon.review.storage.tables import COUNTS, RUNS, SCHEMA
+from solon.review.storage.texts import check_item, check_said, check_text
 
 T = TypeVar("T")
 

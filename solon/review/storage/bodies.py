@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from constitution.principle import Example
 from judge.review.records import Guide, Task, Turn
-from solon.review.tables import BODIES
+from solon.review.storage.tables import BODIES
 
 _BODY = sa.select(BODIES.c.body).where(BODIES.c.run == sa.bindparam("run"), BODIES.c.item == sa.bindparam("item"))
 

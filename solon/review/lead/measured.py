@@ -19,7 +19,7 @@ from solon.auditing.own import LABEL, material_of, measure
 from solon.folder import open_folder
 from solon.journal import Journal
 from solon.pipeline import Row
-from solon.review.figures import Against, Answered, Asked, Judged, Measured
+from solon.review.lead.figures import Against, Answered, Asked, Judged, Measured
 from solon.run import stored_rows
 
 

@@ -10,13 +10,13 @@ from generator.candidates import candidate_id
 from generator.prompts import Prompt
 from judge.review.records import Side
 from solon.database import insert
-from solon.review.bodies import read
 from solon.review.errors import Dropped, NotYours, TooManyEdits
-from solon.review.holding import Row, Visit, hold_annotator, hold_task
-from solon.review.keys import Once
-from solon.review.leasing import as_side, given
 from solon.review.records import Edit, Edited, EditSaved
-from solon.review.tables import BODIES, EDITS
+from solon.review.storage.bodies import read
+from solon.review.storage.holding import Row, Visit, hold_annotator, hold_task
+from solon.review.storage.keys import Once
+from solon.review.storage.leasing import as_side, given
+from solon.review.storage.tables import BODIES, EDITS
 
 LONGEST = 20_000  # characters
 MOST = 20  # edits of one item by one person

@@ -10,11 +10,11 @@ from judge.review.records import Choice, HumanLabel, Side, Task, shown_choice
 from judge.review.sides import side
 from judge.verdict import Judgement, NoVerdict, OneVerdict
 from solon.pipeline import Row
-from solon.review.disputes import Dispute, disputes
 from solon.review.errors import Unknown
-from solon.review.progress import Progress, Slot, progress
+from solon.review.lead.disputes import Dispute, disputes
+from solon.review.lead.progress import Progress, Slot, progress
 from solon.review.records import Annotator, Decision, Edit, Guidelines, StoredRound, StoredTask
-from solon.review.store import Store
+from solon.review.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)

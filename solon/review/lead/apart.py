@@ -1,6 +1,6 @@
 """What takes seconds, done in a process of its own, so that nobody who labels waits for it.
 
-``python -m solon.review.apart figures|page|draw`` reads JSON from standard input and writes its result to standard
+``python -m solon.review.lead.apart figures|page|draw`` reads JSON from standard input and writes its result to standard
 output. Where the input is to blame it writes the reason instead, and ends with status 2.
 """
 
@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from constitution.errors import InputError
 from solon.folder import open_folder
 from solon.review.drawing import DrawAsked, RoundTold, draw_round
-from solon.review.figures import FIGURES, MEASURED
+from solon.review.lead.figures import FIGURES, MEASURED
 
 NICE = 10  # whoever labels goes first
 REFUSED = 2
@@ -41,7 +41,7 @@ def carried_out(what: str, given: bytes) -> bytes:
         from solon.auditing.page import page
 
         return page(json.loads(given)).encode()
-    from solon.review.measured import measured
+    from solon.review.lead.measured import measured
 
     return MEASURED.dump_json(measured(FIGURES.validate_json(given)))
 

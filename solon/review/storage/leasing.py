@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from judge.review.records import Side
 from judge.review.sides import side
 from solon.database import insert
-from solon.review.bodies import body_of
-from solon.review.counting import strewn_for
 from solon.review.errors import Dropped
-from solon.review.holding import Row, Visit, hold_annotator, hold_task, read_run
 from solon.review.records import Leased, Said
-from solon.review.tables import ACTS, ASSIGNMENTS, CURRENT, ROUNDS, TASKS
+from solon.review.storage.bodies import body_of
+from solon.review.storage.counting import strewn_for
+from solon.review.storage.holding import Row, Visit, hold_annotator, hold_task, read_run
+from solon.review.storage.tables import ACTS, ASSIGNMENTS, CURRENT, ROUNDS, TASKS
 
 LEASE = 15 * 60.0  # seconds
 

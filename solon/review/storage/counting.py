@@ -5,10 +5,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from solon.review.holding import Row, Visit, read_run
 from solon.review.records import Progress, Totals
-from solon.review.strewing import Strewn
-from solon.review.tables import ACTS, COUNTS, CURRENT, TASKS
+from solon.review.storage.holding import Row, Visit, read_run
+from solon.review.storage.strewing import Strewn
+from solon.review.storage.tables import ACTS, COUNTS, CURRENT, TASKS
 
 _IS_GOLD = TASKS.c.shelf == "gold"
 

@@ -7,14 +7,14 @@ import sqlalchemy as sa
 
 from judge.review.records import shown_choice
 from solon.database import insert
-from solon.review.bodies import body_of
-from solon.review.counting import Change, add_up, progress, recount
 from solon.review.errors import Dropped, LeaseLost, NotYours
-from solon.review.holding import Row, Visit, hold_annotator, hold_task
-from solon.review.keys import Once, read_saved, written
-from solon.review.leasing import as_side, change_assignment, given, has_room, lease
 from solon.review.records import Leased, OwnLabel, Said, Saved
-from solon.review.tables import ACTS, CURRENT
+from solon.review.storage.bodies import body_of
+from solon.review.storage.counting import Change, add_up, progress, recount
+from solon.review.storage.holding import Row, Visit, hold_annotator, hold_task
+from solon.review.storage.keys import Once, read_saved, written
+from solon.review.storage.leasing import as_side, change_assignment, given, has_room, lease
+from solon.review.storage.tables import ACTS, CURRENT
 
 _OWN = sa.select(ACTS).where(ACTS.c.run == sa.bindparam("run"), ACTS.c.annotator == sa.bindparam("annotator"), CURRENT)
 _OWN_OF_ITEM = _OWN.where(ACTS.c.item == sa.bindparam("item"))

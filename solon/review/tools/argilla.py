@@ -11,7 +11,8 @@ from typing import Any
 
 from constitution.errors import InputError
 from judge.review.records import HumanLabel, Task
-from solon.review.foreign import (
+from solon.review.records import NewTask
+from solon.review.tools.foreign import (
     CHOICES,
     DRAFT,
     NO_CHOICE,
@@ -26,7 +27,6 @@ from solon.review.foreign import (
     shown,
     side_shown,
 )
-from solon.review.records import NewTask
 
 TOOL = "argilla"
 QUESTIONS = ("choice", "strength", "rationale")

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from constitution.identity import short_id
 from judge.review.records import HumanLabel
 from solon.database import insert
-from solon.review.counting import Change, add_up, recount
-from solon.review.holding import Row, Visit, hold_annotator, hold_run, hold_task
-from solon.review.leasing import change_assignment, given
 from solon.review.records import TakenIn
-from solon.review.saying import own_word, take_back
-from solon.review.tables import ACTS, ASSIGNMENTS
+from solon.review.storage.counting import Change, add_up, recount
+from solon.review.storage.holding import Row, Visit, hold_annotator, hold_run, hold_task
+from solon.review.storage.leasing import change_assignment, given
+from solon.review.storage.saying import own_word, take_back
+from solon.review.storage.tables import ACTS, ASSIGNMENTS
 
 _TAKEN = sa.select(ACTS.c.number).where(
     ACTS.c.run == sa.bindparam("run"),

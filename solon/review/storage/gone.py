@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 
-from solon.review.counting import Change, add_up
-from solon.review.holding import Row, hold_run
 from solon.review.records import Retired
-from solon.review.rounds import held_tasks, slices
-from solon.review.tables import ASSIGNMENTS, TASKS
+from solon.review.storage.counting import Change, add_up
+from solon.review.storage.holding import Row, hold_run
+from solon.review.storage.rounds import held_tasks, slices
+from solon.review.storage.tables import ASSIGNMENTS, TASKS
 
 _UNLABELLED = sa.select(TASKS.c.item, TASKS.c.shelf).where(
     TASKS.c.run == sa.bindparam("run"), TASKS.c.shelf.in_(("open", "gone")), TASKS.c.labels == 0

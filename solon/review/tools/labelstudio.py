@@ -17,7 +17,8 @@ from pydantic.dataclasses import dataclass
 from constitution.errors import InputError
 from constitution.tables import explain
 from judge.review.records import HumanLabel, Task
-from solon.review.foreign import (
+from solon.review.records import NewTask
+from solon.review.tools.foreign import (
     CHOICES,
     NO_CHOICE,
     OTHER_TEXTS,
@@ -31,7 +32,6 @@ from solon.review.foreign import (
     shown,
     side_shown,
 )
-from solon.review.records import NewTask
 
 TOOL = "label studio"
 FILES = ("tasks.json", "labelling.xml")

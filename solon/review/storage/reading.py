@@ -5,13 +5,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from judge.review.records import HumanLabel
-from solon.review.disputes import Dispute
-from solon.review.disputes import disputes as in_dispute
 from solon.review.errors import Unknown
-from solon.review.holding import Row
-from solon.review.leasing import as_side
+from solon.review.lead.disputes import Dispute
+from solon.review.lead.disputes import disputes as in_dispute
 from solon.review.records import Annotator, Decision, Flag, Skip
-from solon.review.tables import ACTS, ANNOTATORS, CURRENT, DECISIONS, TASKS
+from solon.review.storage.holding import Row
+from solon.review.storage.leasing import as_side
+from solon.review.storage.tables import ACTS, ANNOTATORS, CURRENT, DECISIONS, TASKS
 
 
 def labels(connection: sa.Connection, run: str) -> tuple[HumanLabel, ...]:

@@ -6,7 +6,7 @@ from judge.review.merge import Voice, merge
 from judge.review.records import Choice
 from solon.review.labels import ADJUDICATION, Reviewed, Word, words_of
 from solon.review.records import Skip
-from solon.review.store import Store
+from solon.review.storage.store import Store
 
 IN_WORDS: Mapping[Choice, str] = {
     "1": "a is better", "2": "b is better", "tie": "a tie", "both good": "both are good", "both bad": "both are bad",

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from solon.database import insert
 from solon.review.errors import Unknown
-from solon.review.tables import ANNOTATORS, RUNS, TASKS
+from solon.review.storage.tables import ANNOTATORS, RUNS, TASKS
 
 Row: TypeAlias = sa.Row[Any]
 

@@ -1,0 +1,1 @@
+"""The tables of human review and everything that reads or writes them."""

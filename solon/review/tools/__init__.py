@@ -1,0 +1,1 @@
+"""Other labelling tools: tasks out, answers in."""
