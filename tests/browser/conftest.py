@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -44,9 +45,7 @@ CONFIG: dict[str, Any] = {
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = "" if CHROMIUM else "Chromium is not installed: make test-review installs it"
-    try:
-        import playwright  # noqa: F401
-    except ImportError:
+    if not find_spec("playwright"):
         reason = reason or "playwright is not installed: make test-review installs it"
     for item in items:
         if reason and item.path.is_relative_to(Path(__file__).parent):
@@ -118,13 +117,13 @@ class Service:
             self.process.communicate()
             self.process = None
 
-    def add(self, name: str, role: str) -> None:
+    def add(self, name: str, role: Any) -> None:
         from solon.database import Database
         from solon.web.accounts.passwords import hash_of
         from solon.web.accounts.store import Accounts
 
         accounts = Accounts.open(Database.file(self.root / "accounts.db"))
-        token = accounts.add(name, role, ["*"], time.time())  # type: ignore[arg-type]
+        token = accounts.add(name, role, ["*"], time.time())
         accounts.accept(token, name, hash_of(PASSWORD), time.time())
         accounts.engine.dispose()
         self.names.append(name)

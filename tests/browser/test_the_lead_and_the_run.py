@@ -25,8 +25,8 @@ def test_a_dispute_is_settled_by_keyboard_and_the_decision_holds(visit: Visit, s
                 leased = store.next(name, 1.6)
                 assert leased
             own = "1" if name == "bo" else "2"
-            shown = own if leased.side == 1 else {"1": "2", "2": "1"}[own]
-            store.save(name, leased.item, Said(shown), key=f"{name}-key-0001", now=2.0)  # type: ignore[arg-type]
+            shown: Any = own if leased.side == 1 else {"1": "2", "2": "1"}[own]
+            store.save(name, leased.item, Said(shown), key=f"{name}-key-0001", now=2.0)
             sides[name] = leased.item
         assert sides["bo"] == sides["cy"]
     page = visit("lea").new_page()
