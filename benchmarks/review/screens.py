@@ -88,6 +88,7 @@ def labelling(camera: Camera) -> None:
     )
     camera.take(page, "item-edit", close=False)
     page.get_by_role("button", name="Discard").click()
+    page.get_by_role("button", name="Discard it").click()
     page.context.set_offline(True)
     page.locator(".dock button.main").click()
     page.locator(".state", has_text="not saved yet").wait_for()
