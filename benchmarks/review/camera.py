@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def hide_machine(page: Any) -> None:
 def smaller(file: Path) -> None:
     """The commonest colours stay what they are; the edges of letters get the nearest of these."""
     try:
-        from PIL import Image  # type: ignore[import-not-found, unused-ignore]
+        Image: Any = import_module("PIL.Image")
     except ImportError:
         return
     with Image.open(file) as picture:

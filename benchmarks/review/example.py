@@ -31,12 +31,13 @@ from solon.review.storage.store import Store
 from solon.run import stored_rows
 from solon.web.accounts.passwords import hash_of
 from solon.web.accounts.store import Accounts
+from solon.web.accounts.user import Role
 
 HERE = Path(__file__).parent
 RUN, SECOND = "everyday", "second-batch"
 PASSWORD = "only for these pictures"
-PEOPLE = {"root": "admin", "lea": "adjudicator", "maya": "annotator", "jonas": "annotator", "priya": "annotator",
-          "felix": "annotator", "ana": "annotator"}  # fmt: skip
+ANNOTATORS = ("maya", "jonas", "priya", "felix", "ana")
+PEOPLE: dict[str, Role] = {"root": "admin", "lea": "adjudicator", **dict.fromkeys(ANNOTATORS, "annotator")}
 DAY = 86_400.0
 GUIDELINES = (
     "Read the prompt first, then both completions to their end.\n\nChoose the one that you would rather have received.",
@@ -237,7 +238,7 @@ def invite(root: Path) -> None:
     accounts = Accounts.open(Database.file(root / "accounts.db"))
     hashed, now = hash_of(PASSWORD), time.time()
     for name, role in PEOPLE.items():
-        link = accounts.add(name, role, ["*"] if role != "annotator" else [RUN], now)  # type: ignore[arg-type]
+        link = accounts.add(name, role, ["*"] if role != "annotator" else [RUN], now)
         accounts.accept(link, name, hashed, now)
 
 

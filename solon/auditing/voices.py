@@ -13,7 +13,7 @@ from solon.auditing.material import ONE_ANNOTATOR, OURS
 from solon.auditing.read import LABELS
 from solon.review.labels import ADJUDICATION
 
-WANTED = {*LABELS, "annotator", "answer", "strength", OURS}
+WANTED = {*LABELS, "annotator", "said", "strength", OURS}
 CHOSEN: Mapping[str, Choice] = {"1": "1", "1.0": "1", "2": "2", "2.0": "2", "tie": "tie"}
 
 
@@ -28,7 +28,7 @@ class Voices:
 def voices(labels: Path) -> Voices:
     """
     Raises:
-        InputError: an answer or a strength is none.
+        InputError: a word or a strength is none.
     """
     table = read_columns(labels, WANTED, LABELS)
     said: dict[str, list[Voice]] = {}
@@ -60,15 +60,15 @@ def voice(cell: Mapping[str, str], table: Columns, row: int) -> Voice | None:
     if OURS not in cell:
         return Voice(cell.get("annotator", ONE_ANNOTATOR), choice)
     return Voice(
-        from_cell(cell["annotator"]), answer(cell.get("answer", ""), choice, table, row), strength(cell, table, row)
+        from_cell(cell["annotator"]), said(cell.get("said", ""), choice, table, row), strength(cell, table, row)
     )
 
 
-def answer(text: str, choice: Choice, table: Columns, row: int) -> Choice:
+def said(text: str, choice: Choice, table: Columns, row: int) -> Choice:
     """The choice in full: which kind of tie it is."""
     found = next((one for one in CHOICES if one == (text or choice)), None)
     if found is None or (found if found in ("1", "2") else "tie") != choice:
-        raise InputError(table.at(row), f"answer is {text[:40]!r} beside the choice {choice}", "correct one of the two")
+        raise InputError(table.at(row), f"said is {text[:40]!r} beside the choice {choice}", "correct one of the two")
     return found
 
 

@@ -19,7 +19,7 @@ from judge.review.records import Choice, HumanLabel, Kind
 from solon.review.records import Decision, Edit, Pooled, StoredTask
 
 COLUMNS = (
-    "item", "annotator", "choice", "probability", "answer", "strength", "side", "kind", "decided", "source", "seconds",
+    "item", "annotator", "choice", "probability", "said", "strength", "side", "kind", "decided", "source", "seconds",
     "guidelines", "at", "rationale", "flag",
 )  # fmt: skip
 ADJUDICATION = "adjudication: "

@@ -98,11 +98,11 @@ def suspects(rows: Sequence[Row]) -> set[str]:
 
 def marks(row: Row, label: Label, repeated: set[str]) -> set[str]:
     """What is suspicious of the completion that the label prefers."""
-    winner = label.preferred
-    if winner is None:
+    preferred = label.preferred
+    if preferred is None:
         return set()
-    flags = {flagged.flag for flagged in row.flags if flagged.candidate == winner}
-    text = next(candidate.text for candidate in row.made.candidates if candidate.id == winner)
+    flags = {flagged.flag for flagged in row.flags if flagged.candidate == preferred}
+    text = next(candidate.text for candidate in row.made.candidates if candidate.id == preferred)
     return flags | ({excerpt.casefold() for _, excerpt in ends_of(text)} & repeated if repeated else set())
 
 

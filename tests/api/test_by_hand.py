@@ -38,8 +38,12 @@ Reply = tuple[int, bytes]
 def send(api: Any, method: str, path: str, body: bytes | None = None, **headers: str | None) -> Reply:
     """With an admin's session, the path just as it is."""
     connection = http.client.HTTPConnection(urlsplit(api.url).netloc, timeout=30)
-    given = {"Content-Type": "application/json", "Idempotency-Key": "by-hand-0001", **api.headers("admin")}
-    given |= {name.replace("_", "-"): value for name, value in headers.items()}  # type: ignore[misc]
+    given: dict[str, str | None] = {
+        "Content-Type": "application/json",
+        "Idempotency-Key": "by-hand-0001",
+        **api.headers("admin"),
+    }
+    given |= {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request(method, path, body, {name: value for name, value in given.items() if value is not None})
     reply = connection.getresponse()
     try:

@@ -77,16 +77,16 @@ def test_what_was_clicked_is_what_is_exported_and_audited(visit: Callable[..., A
     for one in clicked:
         line = labels[one.item]
         assert line["annotator"] == "ann"
-        assert line["answer"] == KEYS[one.key] or line["answer"] in "12"
+        assert line["said"] == (line["choice"] if one.preferred else KEYS[one.key])
         if one.preferred is not None:
             assert (line["choice"] == line["side"]) == (one.key == "1")
         else:
             assert line["choice"] == "tie"
 
     told = json.loads(service.solon("audit", "runs/demo", "--json"))
-    assert told["labelled"] == len(mine) or told["ppi"]["labels"] == len(mine)
+    assert told["ppi"]["labels"] == len(mine)
     assert told["annotators"] == 1
     status = json.loads(service.solon("review", "status", "runs/demo", "--json"))
-    assert json.dumps(status).count("30") >= 1
+    assert status["labels"]["labels"] == 30
     lock = json.loads((export / "lock.json").read_text())
     assert lock["labels_sha256"]

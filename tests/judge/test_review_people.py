@@ -146,9 +146,9 @@ def test_agreement_is_with_most_of_the_others_and_half_where_they_are_split() ->
 
 
 def test_agreement_among_people_is_the_audits_and_leaves_known_items_and_dropped_people_out() -> None:
-    said = [("1", "1"), ("2", "2"), ("tie", "both bad"), ("1", "2"), ("2", "tie")] * 5
+    said: list[tuple[Choice, Choice]] = [("1", "1"), ("2", "2"), ("tie", "both bad"), ("1", "2"), ("2", "tie")] * 5
     labels = [
-        label(f"i{n}", who, choice)  # type: ignore[arg-type]
+        label(f"i{n}", who, choice)
         for n, couple in enumerate(said)
         for who, choice in zip(("ann", "ben"), couple, strict=True)
     ]

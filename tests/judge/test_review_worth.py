@@ -1,6 +1,7 @@
 """What a label is worth, and the side on which a completion is shown."""
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,9 +10,9 @@ from judge.review.sides import side
 from judge.review.worth import CLOSE, DISAGREE, NO_VERDICT, ORDERS, REASONS, SUSPICIOUS, Couple, worth
 
 
-def couple(p: float | None, **more: object) -> Couple:
+def couple(p: float | None, **more: Any) -> Couple:
     margin = 0.0 if p is None else abs(2 * p - 1)
-    return replace(Couple("item", "prompt", "source", p, margin), **more)  # type: ignore[arg-type]
+    return replace(Couple("item", "prompt", "source", p, margin), **more)
 
 
 couples = st.builds(

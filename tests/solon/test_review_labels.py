@@ -4,6 +4,7 @@ import csv
 import io
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,9 +53,9 @@ class Reviewed:
         return self.gone
 
 
-def label(item: str, annotator: str = "ann", choice: Choice = "1", **more: object) -> HumanLabel:
-    facts: dict[str, object] = {"strength": 3, "rationale": "", "side": 2, "seconds": 4.5, "at": 100.0, "guidelines": 1}
-    return HumanLabel(item, annotator, choice, kind="audit", **{**facts, **more})  # type: ignore[arg-type]
+def label(item: str, annotator: str = "ann", choice: Choice = "1", **more: Any) -> HumanLabel:
+    facts: dict[str, Any] = {"strength": 3, "rationale": "", "side": 2, "seconds": 4.5, "at": 100.0, "guidelines": 1}
+    return HumanLabel(item, annotator, choice, kind="audit", **{**facts, **more})
 
 
 def task(item: str, kind: Kind = "audit", round: int = 1) -> StoredTask:
@@ -85,7 +86,7 @@ def test_a_row_says_who_chose_what_on_which_side_and_when(store: Reviewed) -> No
     row = read(text)[0]
     assert text.splitlines()[0].split(",") == list(COLUMNS)
     assert row == {
-        "item": "a0", "annotator": "ann", "choice": "tie", "probability": "0.125", "answer": "both bad",
+        "item": "a0", "annotator": "ann", "choice": "tie", "probability": "0.125", "said": "both bad",
         "strength": "", "side": "2", "kind": "audit", "decided": "", "source": "argilla", "seconds": "4.5",
         "guidelines": "1", "at": "100.0", "rationale": "neither", "flag": "odd",
     }  # fmt: skip
@@ -231,15 +232,15 @@ def test_nothing_that_somebody_typed_is_a_formula_and_our_reader_gives_it_back(
     assert {one.strip() for one in voices(tmp_path / "labels.csv").people["a0"]} == {name.strip()}
 
 
-HEAD = "item,annotator,choice,probability,answer,strength,kind,decided\n"
+HEAD = "item,annotator,choice,probability,said,strength,kind,decided\n"
 
 
 @pytest.mark.parametrize(
     ("rows", "fact"),
     [
-        (["i,ann,tie,1.0,1,,audit,"], "labels.csv:2: answer is '1' beside the choice tie"),
-        (["i,ann,1,1.0,both bad,,audit,"], "labels.csv:2: answer is 'both bad' beside the choice 1"),
-        (["i,ann,1,1.0,fine,,audit,"], "labels.csv:2: answer is 'fine' beside the choice 1"),
+        (["i,ann,tie,1.0,1,,audit,"], "labels.csv:2: said is '1' beside the choice tie"),
+        (["i,ann,1,1.0,both bad,,audit,"], "labels.csv:2: said is 'both bad' beside the choice 1"),
+        (["i,ann,1,1.0,fine,,audit,"], "labels.csv:2: said is 'fine' beside the choice 1"),
         (["i,ann,1,1.0,1,5,audit,"], "labels.csv:2: strength is '5'"),
     ],
 )

@@ -18,7 +18,7 @@ from typing import Any
 import tomlkit
 
 import solon
-from judge.review.records import HumanLabel
+from judge.review.records import CHOICES, HumanLabel
 from solon.database import Database
 from solon.review.records import Decision, Edited
 from solon.review.storage.store import Store
@@ -130,10 +130,10 @@ def label(service: Any) -> None:
         for number, text in enumerate(GROUPS):
             item = tasks[prompt(number, text)["id"]].item
             for place, name in enumerate(NAMES):
-                side = 1 + (number + place) % 2
+                side: Any = 1 + (number + place) % 2
                 said = HumanLabel(
-                    item, name, "12"[side - 1], 4, f"W {text}", side, 0.5, 3.0 + number, 1, "audit", f"F {text}"
-                )  # type: ignore[arg-type]
+                    item, name, CHOICES[side - 1], 4, f"W {text}", side, 0.5, 3.0 + number, 1, "audit", f"F {text}"
+                )
                 labels.append(said)
             store.decide(Decision(item, "tie", text, f"D {text}", 9.0))
         store.take_in(labels, EVERY)
