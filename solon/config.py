@@ -11,6 +11,8 @@ from judge.families import same_family
 from judge.grades import Scale
 from judge.judging import Mode, Tournament
 from judge.pairs import PairPolicy
+from trainer.evaluation.guards import Guards
+from trainer.settings import DpoSettings, GroupSettings, PpoSettings, RewardSettings, SftSettings
 
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -163,20 +165,15 @@ class Batch:
 class Export:
     __pydantic_config__ = STRICT
     test_share: Share = 0.1  # of the prompts
+    max_length: Positive = 1024  # tokens of prompt and completion that training will see
+    tokenizer: str | None = None  # a model folder or GGUF file to count them with; the weights to train if not given
 
 
 @dataclass(frozen=True, slots=True)
-class Dpo:
+class Train:
     __pydantic_config__ = STRICT
     base: str | None = None  # the weights to train, a model folder or a GGUF file; the embedded policy's if not given
-    beta: Annotated[float, Field(gt=0)] = 0.1
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-5
-    epochs: Positive = 1
-    batch_size: Positive = 4  # pairs at once; a step sees gradient_accumulation times as many
-    gradient_accumulation: Positive = 2
-    max_length: Positive = 1024  # tokens of prompt and completion
-    bf16: bool = True  # matrix products in bfloat16; weights stay float32
-    train_embeddings: bool = False  # the vocabulary's matrices too
+    origin: tuple[str, ...] = ()  # names of what the policy was trained from, where its own name tells no family
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +181,20 @@ class Evaluate:
     __pydantic_config__ = STRICT
     files: tuple[str, ...] = ()  # held-out prompts, never trained on
     max_tokens: Positive = 160
+    samples: Annotated[int, Field(ge=2)] = 2  # of each of `sampled` prompts, at temperature 1: for diversity and KL
+    sampled: Count = 16  # of the held-out prompts; 0 leaves diversity and KL out
+    probes: bool = True  # Solon's own prompts: safe and unsafe ones, and opinions held before the question
+    constitution: str | None = None  # for the win rate: principles that did not make the labels
+    judge: Judge | None = None  # for its principles without a check: a judge that did not make the labels
+
+
+@dataclass(frozen=True, slots=True)
+class Iterate:
+    __pydantic_config__ = STRICT
+    method: Literal["sft", "dpo", "ppo", "grpo", "rloo"] = "dpo"  # what each round trains its policy by
+    prompts: Share = 1.0  # of the run's prompts, drawn anew each round
+    review: Count = 0  # couples that people are asked about before a round is trained on; 0 does not wait
+    reward: bool = True  # whether a reward model is fitted each round, on the pairs of all rounds so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +224,16 @@ class RunConfig:
     budget: BudgetCap = field(default_factory=BudgetCap)
     batch: Batch = field(default_factory=Batch)
     export: Export = field(default_factory=Export)
-    dpo: Dpo = field(default_factory=Dpo)
+    train: Train = field(default_factory=Train)
+    sft: SftSettings = field(default_factory=SftSettings)
+    reward: RewardSettings = field(default_factory=RewardSettings)
+    dpo: DpoSettings = field(default_factory=DpoSettings)
+    ppo: PpoSettings = field(default_factory=PpoSettings)
+    grpo: GroupSettings = field(default_factory=GroupSettings)
+    rloo: GroupSettings = field(default_factory=GroupSettings)
     evaluate: Evaluate = field(default_factory=Evaluate)
+    guards: Guards = field(default_factory=Guards)
+    iterate: Iterate = field(default_factory=Iterate)
     storage: Storage = field(default_factory=Storage)
 
     @property
@@ -240,8 +259,14 @@ class RunConfig:
         judges = {role: one for role, one in self.endpoints.items() if role not in ("policy", "critic")}
         if self.policy.backend == "scripted":
             return {}
-        found = {r: same_family(one.model, self.policy.model) for r, one in judges.items() if one.backend != "scripted"}
+        found = {role: self.kin_of(one) for role, one in judges.items() if one.backend != "scripted"}
         return {role: family for role, family in found.items() if family}
+
+    def kin_of(self, judge: Endpoint) -> str | None:
+        """What the policy shares with a judge, in words. A policy that was trained here is of its origin's family."""
+        names = self.train.origin or (self.policy.model,)
+        shared = {family for name in names if (family := same_family(judge.model, name))}
+        return " and ".join(sorted(shared)) or None
 
     @property
     def endpoints(self) -> dict[str, Endpoint]:
@@ -259,8 +284,9 @@ CONFIG = TypeAdapter(RunConfig)
 
 # How a run is carried out, and what is done with its labels afterwards: none of it changes a call or a label.
 OPERATIONAL = frozenset(
-    {"name", "engine", "prompts", "constitution", "limits", "budget", "batch", "export", "dpo", "evaluate", "storage"}
-)
+    {"name", "engine", "prompts", "constitution", "limits", "budget", "batch", "storage", "export", "train", "sft",
+     "reward", "dpo", "ppo", "grpo", "rloo", "evaluate", "guards", "iterate"}
+)  # fmt: skip
 OPERATIONAL_KEYS = frozenset({"base_url", "api_key_env", "latency", "batch", "serve", "settings", "labelled",
                               "allow_same_family"})  # fmt: skip
 

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 from urllib.parse import urlsplit
 
 from constitution.errors import InputError
 from constitution.tables import line_of, read_table
 from solon.config import CONFIG, Endpoint, RunConfig
+from trainer.settings import Fitting, Method, Online
 
 Fault = tuple[str, str, str]  # the key that is at fault, the fact, the remedy
 
@@ -39,6 +41,7 @@ def faults(config: RunConfig) -> Iterator[Fault]:
     for role, endpoint in config.endpoints.items():
         yield from endpoint_faults(role, endpoint)
     yield from judging_faults(config)
+    yield from training_faults(config)
 
 
 def endpoint_faults(role: str, model: Endpoint) -> Iterator[Fault]:
@@ -102,6 +105,36 @@ def kin_faults(config: RunConfig) -> Iterator[Fault]:
     for role, family in config.kin.items():
         fact = f"[{role}] and [policy] are of one family ({family}), and a judge favours its own family"
         yield f"{role}.model", fact, "take another judge, or set judge.allow_same_family = true"
+
+
+def training_faults(config: RunConfig) -> Iterator[Fault]:
+    for method in get_args(Method):
+        settings: Fitting = getattr(config, method)
+        if settings.lora_rank and settings.train_embeddings:
+            key = f"{method}.train_embeddings"
+            yield key, f"{key!r} and '{method}.lora_rank' are both set, and adapters leave embeddings alone", "drop one"
+        if isinstance(settings, Online) and settings.max_tokens >= settings.max_length:
+            key = f"{method}.max_tokens"
+            yield key, f"{key!r} fills {method}.max_length, and no prompt has room", "lower it, or raise max_length"
+    yield from later_faults(config)
+
+
+def later_faults(config: RunConfig) -> Iterator[Fault]:
+    """In what comes after a training."""
+    evaluate, iterate = config.evaluate, config.iterate
+    if evaluate.judge and not evaluate.constitution:
+        fact = "'evaluate.judge' judges by evaluate.constitution, and there is none"
+        yield "evaluate.judge", fact, "name principles that did not make the labels, or remove it"
+    for guard in ("win_rate", "adjusted_win_rate"):
+        if getattr(config.guards, guard) and not evaluate.constitution:
+            fact = f"'guards.{guard}' is on, and nothing measures it without evaluate.constitution"
+            yield f"guards.{guard}", fact, "name principles that did not make the labels, or set it to 0"
+    if evaluate.judge:
+        yield from endpoint_faults("evaluate.judge", evaluate.judge)
+    method = getattr(config, iterate.method)
+    if isinstance(method, Online) and method.reward == "model" and not iterate.reward:
+        fact = f"'iterate.reward' is off, and [{iterate.method}] is rewarded by the model that it would fit"
+        yield "iterate.reward", fact, f'remove it, or set {iterate.method}.reward = "constitution"'
 
 
 def toml_path(key: str) -> tuple[str | int, ...]:

@@ -15,6 +15,7 @@ from constitution.principle import Constitution
 from solon.config import RunConfig
 from solon.config_file import load_config
 from solon.database import Database
+from trainer.settings import Method
 
 RUNS = Path("runs")
 
@@ -92,16 +93,24 @@ class RunFolder:
         return self.path / "export"
 
     @property
-    def policy(self) -> Path:
-        return self.path / "policy"
+    def models(self) -> Path:
+        """Where what the run's data trained goes, a folder a method."""
+        return self.path / "models"
+
+    def model(self, method: Method) -> Path:
+        return self.models / method
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def evaluations(self) -> Path:
+        return self.path / "evaluations"
 
     @property
     def summary(self) -> Path:
         return self.path / "summary.json"
-
-    @property
-    def evaluation(self) -> Path:
-        return self.path / "evaluation.json"
 
     @property
     def report(self) -> Path:

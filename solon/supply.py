@@ -164,9 +164,13 @@ def prices_file(folder: RunFolder) -> Path:
 
 
 def prices_of(folder: RunFolder) -> dict[str, Price]:
-    """Prices by model, and by the identity under which the journal knows each of the run's models."""
+    """Prices by model, and by the identity under which the journal knows each of the run's models.
+
+    A judge of evaluations is one of them: its calls are in the same journal.
+    """
     config, prices = folder.config, load_prices(prices_file(folder))
-    priced = [s for s in config.endpoints.values() if s.model in prices]
+    asked = [*config.endpoints.values(), *([config.evaluate.judge] if config.evaluate.judge else [])]
+    priced = [section for section in asked if section.model in prices]
     return prices | {identity_of(section, folder.beside): prices[section.model] for section in priced}
 
 

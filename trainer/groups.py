@@ -11,11 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from constitution.identity import unit_interval
+from trainer.fitting import mean_size
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 PROMPT = "prompt_id"
+SMOOTHING = "label_smoothing"  # a column: what TRL's setting of that name is for this pair
 FIGURES = ("rewards/margins", "rewards/accuracies")  # those of TRL's that the record of a step takes
 
 
@@ -77,12 +79,13 @@ class EpochBatches:
         return map(list, whole_batches(self.prompts, self.size, self.seed + self.epoch))
 
 
-def grouped_trainer() -> Any:
-    """TRL's ``DPOTrainer``, as a class whose training batches keep prompts whole.
+def pair_trainer() -> Any:
+    """TRL's ``DPOTrainer``, as a class that keeps prompts whole and takes label noise pair by pair.
 
     Whole batches are of unequal size. TRL takes the mean of each batch and the trainer the mean of those, so
     a pair in a small batch would count for more than one in a large batch; here every batch counts as
-    its number of pairs, and each step's loss is the mean over its pairs. Evaluation is left alone.
+    its number of pairs, and each step's loss is the mean over its pairs, of all processes. Where batches do
+    not divide evenly among processes, the epoch's first come again at its end. Evaluation is left alone.
     """
     import trl
     from torch.utils.data import DataLoader
@@ -90,31 +93,73 @@ def grouped_trainer() -> Any:
     library: Any = trl
     plain: Any = library.DPOTrainer
 
-    class GroupedTrainer(plain):  # type: ignore[misc]  # TRL has no types
+    class PairTrainer(plain):  # type: ignore[misc]  # TRL has no types
+        data_collator: Any
+        label_smoothing: Any  # a number, or a tensor (pairs)
+
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)  # which also computes what the reference model says
+            self.grouped = has_groups(self.train_dataset)
+            if SMOOTHING in self.train_dataset.column_names:
+                self.data_collator = with_smoothing(self.data_collator)
+            if self.grouped:
+                self.accelerator.gather = gathering(self.accelerator)
+
         def get_train_dataloader(self) -> Any:
+            if not self.grouped:
+                return super().get_train_dataloader()
             batches = EpochBatches(list(self.train_dataset[PROMPT]), self.args.train_batch_size, self.args.seed)
             memory = self.args.dataloader_pin_memory
             return self.accelerator.prepare(
                 DataLoader(self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator, pin_memory=memory)
             )
 
-        def get_batch_samples(self, *given: Any) -> tuple[list[Mapping[str, Any]], float]:
+        def get_batch_samples(self, *given: Any) -> tuple[list[Mapping[str, Any]], float | None]:
             """The batches of one optimizer step, and the mean number of pairs in them."""
-            batches, _ = super().get_batch_samples(*given)
-            return batches, sum(map(pairs, batches)) / len(batches)
+            batches, number = super().get_batch_samples(*given)
+            if not self.grouped:
+                return batches, number
+            return batches, mean_size(self, [pairs(batch) for batch in batches])
 
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: float | None = None
         ) -> Any:
+            self.label_smoothing = inputs.pop(SMOOTHING, self.label_smoothing)
             loss = super().compute_loss(model, inputs, return_outputs)
-            if num_items_in_batch is None:  # evaluation
+            if num_items_in_batch is None:  # evaluation, or batches of one size
                 return loss
-            weight = pairs(inputs) / num_items_in_batch
+            seen = mean_size(self, [pairs(inputs)])
             for name in FIGURES:
-                self._metrics["train"][name][-1] *= weight
-            return loss * weight
+                self._metrics["train"][name][-1] *= seen / num_items_in_batch
+            return loss * (pairs(inputs) / num_items_in_batch)
 
-    return GroupedTrainer
+    return PairTrainer
+
+
+def with_smoothing(collator: Any) -> Any:
+    """``collator``, which also hands on the pairs' ``SMOOTHING``, as a tensor (pairs)."""
+    import torch
+
+    def collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
+        return {**collator(rows), SMOOTHING: torch.tensor([row[SMOOTHING] for row in rows])}
+
+    return collate
+
+
+def gathering(accelerator: Any) -> Any:
+    """``accelerator.gather`` for tensors of unequal length, which it would not put together."""
+    import torch
+    from accelerate.utils import pad_across_processes
+
+    plain = accelerator.gather
+    if accelerator.num_processes == 1:
+        return plain
+
+    def gather(tensor: Any) -> Any:
+        everything = plain(pad_across_processes(tensor.float().reshape(-1), pad_index=float("nan")))
+        return everything[~torch.isnan(everything)]
+
+    return gather
 
 
 def pairs(batch: Mapping[str, Any]) -> int:

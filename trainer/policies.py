@@ -4,13 +4,17 @@ Weights are float32 in memory and safetensors on disk. Pickled weights and code 
 are refused.
 """
 
+import errno
 import io
-from contextlib import redirect_stderr
+import shutil
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from constitution.errors import InputError
+from constitution.errors import InputError, StorageError
 from generator.models.folders import load_folder, require_template, unloadable
 from trainer.quiet import quiet
 
@@ -42,17 +46,30 @@ def load_policy(source: Path) -> Policy:
         policy = Policy(chat.model, chat.tokenizer, source)
     else:
         policy = load_gguf(source)
+    require_pad_token(policy)
+    return policy
+
+
+def require_pad_token(policy: Policy) -> None:
+    """Pads with the end-of-sequence token where there is no token for it.
+
+    That token can still be learnt: what is padding stands in the attention mask, and no trainer of a policy goes by
+    the id. A reward model does: it takes the last token with another id for a text's last, which then is the one
+    before the end, in training as in scoring.
+    """
     tokenizer = policy.tokenizer
     if tokenizer.pad_token is None:
+        if tokenizer.eos_token is None:
+            fact = "its tokenizer has neither a pad token nor an end-of-sequence token"
+            raise InputError(str(policy.source), fact, "name one of them in its tokenizer_config.json")
         tokenizer.pad_token = tokenizer.eos_token
-    return policy
 
 
 def load_gguf(file: Path) -> Policy:
     try:
         with quiet():
             policy = unpacked(file)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, struct.error) as error:  # the last: of a file that was cut off
         raise unloadable(file, error) from error
     require_template(policy.tokenizer, file)
     return policy
@@ -81,11 +98,35 @@ def save_policy(policy: Policy, folder: Path) -> None:
 
     Raises:
         InputError: ``folder`` already holds something.
+        StorageError: the disk is full; nothing is left of ``folder``.
     """
     require_empty(folder)
-    with quiet():
+    with quiet(), freed_when_full(folder):
         policy.model.save_pretrained(folder)
         policy.tokenizer.save_pretrained(folder)
+
+
+@contextmanager
+def freed_when_full(folder: Path) -> Iterator[None]:
+    """A full disk ends in a ``StorageError``, and what there is of ``folder`` is removed first."""
+    try:
+        yield
+    except Exception as error:
+        if not disk_full(error):
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+        raise StorageError(f"{folder}: the disk is full: make room and train again; nothing is left of it") from error
+
+
+def disk_full(error: BaseException | None) -> bool:
+    """Whether that is what ``error`` comes from; the writer of safetensors says it in words only."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if type(error).__name__ == "SafetensorError" and "os error 28" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def require_empty(folder: Path) -> None:

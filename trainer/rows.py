@@ -5,12 +5,13 @@ That form is explicit and conversational. The system message and the whole conve
 train on a doubled prompt in silence.
 """
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, fields
 
 from constitution.identity import unit_interval
 from generator.chat import Message
 from judge.pairs import LabelSource, PreferencePair
+from trainer.settings import Take
 
 MESSAGE_COLUMNS = ("prompt", "chosen", "rejected")
 
@@ -31,6 +32,7 @@ class TrainingRow:
     prompt_id: str
     chosen_id: str
     rejected_id: str
+    revised: bool  # whether ``chosen`` revises another completion
     p_chosen: float  # in (0.5, 1]
     margin: float  # 2·p_chosen - 1
     orders_agree: bool | None
@@ -73,6 +75,7 @@ def training_row(pair: PreferencePair, origin: Origin) -> TrainingRow:
         prompt_id=pair.prompt.id,
         chosen_id=pair.chosen.id,
         rejected_id=pair.rejected.id,
+        revised=pair.chosen.is_revision,
         p_chosen=pair.p_chosen,
         margin=pair.margin,
         orders_agree=pair.orders_agree,
@@ -106,6 +109,20 @@ def cell(value: object) -> object:
     if isinstance(value, Message):
         return {"role": value.role, "content": value.content}
     return [cell(item) for item in value] if isinstance(value, tuple) else value
+
+
+def worth_imitating(chosen: Iterable[tuple[Hashable, str, bool]], take: Take) -> Iterator[int]:
+    """The places of the chosen completions that supervised training learns: each once, and no empty one.
+
+    Args:
+        chosen: of each row its prompt, its chosen completion, and whether that revises another.
+        take: of "revisions" only those that do.
+    """
+    seen = set()
+    for place, (prompt, text, revised) in enumerate(chosen):
+        if (revised or take == "chosen") and text.strip() and (prompt, text) not in seen:
+            seen.add((prompt, text))
+            yield place
 
 
 def is_test(prompt_id: str, seed: int, share: float) -> bool:

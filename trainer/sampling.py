@@ -8,6 +8,7 @@ from constitution.identity import full_hash
 from generator.chat import Message, sampling_seed
 from generator.models import decoding
 from generator.models.folders import Chat
+from trainer.chat import prompt_tokens
 from trainer.policies import Policy
 
 
@@ -43,7 +44,7 @@ def sample(
     stops = decoding.stop_tokens(chat)
     rows = [
         decoding.Wanted(
-            decoding.encoded(policy.tokenizer, chat_text(policy, prompt)), max_tokens, temperature,
+            prompt_tokens(policy.tokenizer, prompt), max_tokens, temperature,
             sampling_seed(full_hash([seed, place])),
         )
         for place, prompt in enumerate(prompts)
@@ -57,11 +58,6 @@ def sample(
         if on_batch is not None:
             on_batch(len(done), len(rows))
     return tuple(done[place] for place in range(len(rows)))
-
-
-def chat_text(policy: Policy, prompt: tuple[Message, ...]) -> str:
-    """What the policy reads, by its own chat template: its default system message, if any, included."""
-    return decoding.chat_text(policy.tokenizer, prompt)
 
 
 def read(policy: Policy, said: decoding.Sampled) -> Sampled:

@@ -38,8 +38,12 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Sampled:
     tokens: tuple[int, ...]  # the one that ended it not among them
-    ended: bool  # by a token that ends a turn, not by the limit
+    end: int | None  # the token that ended it; None where the limit did
     first: tuple[tuple[int, float], ...]  # first tokens and their natural log-probs, likeliest first
+
+    @property
+    def ended(self) -> bool:
+        return self.end is not None
 
 
 class Stopped(Exception):
@@ -171,8 +175,9 @@ def draw(logits: "Tensor", temperatures: Sequence[float], chances: Sequence[rand
 
 
 def sampled(tokens: list[int], stops: frozenset[int], first: tuple[tuple[int, float], ...]) -> Sampled:
-    ended = tokens[-1] in stops
-    return Sampled(tuple(tokens[:-1] if ended else tokens), ended, first)
+    if tokens[-1] in stops:
+        return Sampled(tuple(tokens[:-1]), tokens[-1], first)
+    return Sampled(tuple(tokens), None, first)
 
 
 def score(model: Any, prompt: tuple[int, ...], endings: Sequence[tuple[int, ...]]) -> list[float]:

@@ -10,16 +10,14 @@ from typing import TypeAlias
 from solon.auditing import plots
 from solon.auditing.answers import Answer, answers
 from solon.auditing.findings import Finding, warned
+from solon.auditing.frame import drawn, framed
 from solon.auditing.labels_worth import anchoring, labels_needed, replacement
-from solon.auditing.markup import Pictures, said, section, text
+from solon.auditing.markup import said, section, text
 from solon.auditing.sections import confidence, length, order, parts, quality
-from solon.auditing.style import STYLE
 from solon.auditing.text import Record, counted, reasons, shown
 
 Draw: TypeAlias = Callable[[Record], Mapping[str, str]]
-WITHOUT_PLOTS = "The plots are left out, since Altair is not installed: pip install 'solon[audit]', and audit again."
 MARKS = {"good": "✓ good", "careful": "! with care", "bad": "✗ no", "unknown": "? not known"}
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 TERMS = (
     ("agreement with people", "Share of a judge's single verdicts that choose as most people do; a tie is a choice."),
     ("order-averaged", "Agreement of the label that both orders make: a tie where they contradict each other."),
@@ -36,12 +34,7 @@ def page(audit: Record, draw: Draw = plots.draw) -> str:
     Args:
         draw: gives the pictures as trusted SVG; where it raises ImportError, the page is made without them.
     """
-    pictures: Pictures = {}
-    missing = ""
-    try:
-        pictures = draw(audit)
-    except ImportError:
-        missing = text(WITHOUT_PLOTS, "soft")
+    pictures, missing = drawn(draw, audit, "audit")
     sections = (
         quality(audit, pictures),
         confidence(audit, pictures),
@@ -54,12 +47,7 @@ def page(audit: Record, draw: Draw = plots.draw) -> str:
         remarks(audit),
     )
     body = "\n".join([head(audit), missing, glance(answers(audit)), doubts(warned(audit)), *sections, terms()])
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Audit of the judge</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
+    return framed("Audit of the judge", body)
 
 
 def head(audit: Record) -> str:

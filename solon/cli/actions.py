@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from importlib.resources import files
@@ -15,19 +15,17 @@ from constitution.principle import Constitution
 from constitution.tables import line_of
 from generator.prompts import Prompt
 from solon.backends import probe
-from solon.cli.auditing import require_extra
-from solon.cli.people import Asked, labels_for_export, rows_labelled, waiting
+from solon.cli.exporting import export as export
 from solon.cli.telling import Told
 from solon.config import RunConfig
 from solon.config_file import blamed_on, toml_path
-from solon.continuity import check_continues, check_exportable, check_own, note_principles
+from solon.continuity import check_continues, check_own, note_principles
 from solon.estimate import estimate, most_usd
-from solon.export import Exported, Promised, export_trl
-from solon.folder import RUNS, RunFolder, make_folder, name_run, new_folder, open_folder, write_whole
+from solon.folder import RUNS, RunFolder, make_folder, name_run, new_folder, open_folder
 from solon.inputs import read_prompts
 from solon.journal import Journal
 from solon.pilot import Interval, Pilot, pilot_of, pilot_prompts
-from solon.pipeline import Row, dump_row, load_row
+from solon.pipeline import dump_row, load_row
 from solon.prices import load_prices
 from solon.recipes import trials_of
 from solon.report.write import write_report
@@ -39,6 +37,7 @@ from solon.run_lock import hold
 from solon.show import couples_of, rows_beginning, rows_named, tell, tell_call
 from solon.summary import Summary, is_cost_known, summarise
 from solon.supply import prices_file, require_prices
+from trainer.ancestry import RECORD
 
 STARTER = ("run.toml", "principles.toml", "prompts.jsonl")
 
@@ -193,6 +192,10 @@ def exit_code_of(summary: Summary) -> int:
 
 
 def show(name: str, run: Path | None) -> Told:
+    if (Path(name) / RECORD).is_file():
+        from solon.training.ancestry import show_model
+
+        return show_model(Path(name))
     folder = open_folder(run) if run else only_run(name)
     with Journal.open(folder.journal, read_only=True) as journal, reviewed(folder) as review:
         drawn = review.tasks([name]) if review else ()
@@ -223,69 +226,3 @@ def only_run(name: str) -> RunFolder:
         which = "there is no run under runs/" if not found else f"there are {len(found)} runs under runs/"
         raise InputError(name, which, "say which with --run FOLDER")
     return open_folder(found[0])
-
-
-def export(
-    run: Path,
-    format: str,
-    labels: Path | None,
-    out: Path | None,
-    agreement: float | None = None,
-    *,
-    without: Sequence[str] = (),
-) -> Told:
-    """``labels`` None stands for those of the run's review, without those of the people ``without``."""
-    if format not in ("trl", "items", "verdicts"):
-        raise InputError(f"--format {format}", "no such format", "use trl, items or verdicts")
-    if (labels or without) and format != "trl":
-        raise InputError(f"--format {format}", "has nothing that people's labels could change", "leave out --labels")
-    folder = open_folder(run)
-    with Journal.open(folder.journal, read_only=True) as journal:
-        check_exportable(folder, journal)
-        rows, prompts = len(journal.recipes()), int(journal.note("prompts") or 0)
-        if rows < prompts:
-            print(f"only {rows} of {prompts} prompts are done: `solon run` goes on", file=sys.stderr)
-        if edits := waiting(folder, journal):
-            print(edits, file=sys.stderr)
-        if format != "trl":
-            return export_table(folder, stored_rows(journal), format, out)
-        with hold(folder.path), labels_for_export(folder, labels, without) as file:
-            made = rows_labelled(folder, journal, Asked(file, labels is None, agreement))
-            exported = export_trl(
-                folder, made.rows, out or folder.export, recipe(journal), labels=made.file, promised=made.promised
-            )
-    promised = made.promised
-    data = {**asdict(exported), "labels": made.data, "promised": asdict(promised) if promised else None}
-    return Told(data, "\n".join([*([made.text] if made.text else []), export_told(exported, promised)]))
-
-
-def export_told(exported: Exported, promised: Promised | None) -> str:
-    lines = [f"{exported.train} rows to train on and {exported.test} to test on, in {exported.folder}"]
-    if exported.drops:
-        why = ", ".join(f"{count} {reason}" for reason, count in exported.drops.items())
-        lines.append(f"couples that gave no pair: {why}")
-    if promised:
-        lines.append(
-            f"of the pairs that no person looked at, people agree with at least {promised.agreement:.0%} "
-            f"(with {1 - promised.delta:.0%} certainty): those of an anchored chance below {promised.threshold:.3f} "
-            "are dropped"
-        )
-    return "\n".join(lines)
-
-
-def recipe(journal: Journal) -> str:
-    return journal.note("recipe") or ""
-
-
-def export_table(folder: RunFolder, rows: Iterable[Row], format: str, out: Path | None) -> Told:
-    """What people label, or what an audit reads, as one file."""
-    require_extra("export")
-    from solon.auditing.own import as_csv, items
-
-    name, text = ("verdicts.csv", as_csv(rows)) if format == "verdicts" else ("items.jsonl", items(rows))
-    if out and out.exists() and not out.is_dir():
-        raise InputError(str(out), "is no folder", f"name a folder for {name}")
-    file = (out or folder.path) / name
-    make_folder(file.parent)
-    write_whole(file, text)
-    return Told({"file": str(file)}, f"written to {file}")

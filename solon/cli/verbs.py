@@ -7,10 +7,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from solon.cli import train_verbs
 from solon.cli.options import ConfigFile, Json, NoBudget, RunPlace
 from solon.cli.review_verbs import review
 
-ORDER = ("init", "check", "run", "show", "review", "audit", "export", "train", "evaluate", "serve", "fake-provider")
+ORDER = (
+    "init", "check", "run", "show", "review", "audit", "export", "train", "evaluate", "iterate", "convert", "serve",
+    "serve-reward", "fake-provider",
+)  # fmt: skip
 
 
 class InOrder(TyperGroup):
@@ -28,9 +32,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-train = typer.Typer(help="Train a policy on a run's pairs.", no_args_is_help=True)
-app.add_typer(train, name="train")
 app.add_typer(review, name="review")
+app.add_typer(train_verbs.train, name="train")
+app.command()(train_verbs.evaluate)
+app.command()(train_verbs.iterate)
+app.command()(train_verbs.convert)
+app.command("serve-reward")(train_verbs.serve_reward)
 
 
 @app.command()
@@ -78,11 +85,16 @@ def run(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="ID", help="Of a prompt, candidate, pair or call, or its beginning.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="Of a prompt, candidate, pair or call, or its beginning; or a trained model's folder."
+        ),
+    ],
     run: Annotated[Path | None, typer.Option("--run", help="The run folder; needed where there are several.")] = None,
     json: Json = False,
 ) -> None:
-    """Print a row's whole history: completions, critiques, revisions, verdicts, the label and why."""
+    """Print a row's whole history: completions, verdicts, the label and why; or what a model was made of."""
     from solon.cli import actions
 
     actions.show(name, run).tell(json)
@@ -118,7 +130,8 @@ def export(
     format: Annotated[
         str,
         typer.Option(
-            help="trl: explicit conversational rows; items: what people can label; verdicts: what anybody can audit."
+            help="trl, sft, kto, reward, openrlhf, llamafactory, axolotl, rewardbench, icai: for their readers; "
+            "items: what people can label; verdicts: what anybody can audit."
         ),
     ] = "trl",
     labels: Annotated[
@@ -135,42 +148,15 @@ def export(
         float | None,
         typer.Option(help="Keep only pairs on which people agree at least so often, say 0.8; needs human labels."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The folder to write; RUN/export if not given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder to write; RUN/export, or RUN/export-FORMAT, if not given.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Write the pairs for a trainer: train.parquet, test.parquet, the principles and lock.json."""
+    """Write the pairs for a trainer: training and test rows, the principles and lock.json."""
     from solon.cli import actions
 
     actions.export(run, format, labels, out, agreement, without=without or ()).tell(json)
-
-
-@train.command()
-def dpo(
-    run: RunPlace,
-    out: Annotated[Path | None, typer.Option(help="The trained policy's folder; RUN/policy if not given.")] = None,
-    json: Json = False,
-) -> None:
-    """Direct preference optimisation on the run's export, with TRL."""
-    from solon.cli import training
-
-    training.dpo(run, out).tell(json)
-
-
-@train.callback()
-def train_verbs() -> None:
-    """Keeps `dpo` a verb of its own while it is the only one."""
-
-
-@app.command()
-def evaluate(
-    run: RunPlace,
-    policy: Annotated[Path | None, typer.Option(help="The trained policy; RUN/policy if not given.")] = None,
-    json: Json = False,
-) -> None:
-    """Ask the held-out prompts of the base and of the trained policy, and compare what they keep."""
-    from solon.cli import training
-
-    training.evaluate(run, policy).tell(json)
 
 
 @app.command()

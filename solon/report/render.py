@@ -1,12 +1,13 @@
 """``report.md``: what a run, its training and its evaluation came to, for a person to read."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from judge.pairs import PreferencePair
 from solon.figures import Figures, Kept, Seen, Tally
-from trainer.evaluate import Evaluation, Measure
+from solon.report.markdown import one_line, table
+from solon.report.models import evaluation_section, training_section
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +19,9 @@ class Facts:
     models: Mapping[str, str]  # role to model
     figures: Figures
     run: Mapping[str, Any] | None  # summary.json
-    training: Mapping[str, Any] | None  # training.json
-    evaluation: Evaluation | None
-    warnings: Sequence[str]
+    training: Mapping[str, Mapping[str, Any]]  # each model's training.json, by the name of its folder
+    evaluations: Mapping[str, Mapping[str, Any]]  # what `solon evaluate` wrote of each, by the same names
     files: Mapping[str, str]  # what it is to where it lies
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; the first column is text, the others figures."""
-    rule = ["---", *("---:" for _ in head[1:])]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
 
 
 def percent(share: float | None) -> str:
@@ -45,9 +39,9 @@ def render(facts: Facts) -> str:
     if facts.figures.example:
         sections.append("## One pair\n\n" + example_section(facts.figures.example))
     if facts.training:
-        sections.append("## Training\n\n" + training_section(facts.training))
-    if facts.evaluation:
-        sections.append("## Evaluation on held-out prompts\n\n" + evaluation_section(facts))
+        sections += ["## Training", *(training_section(name, record) for name, record in facts.training.items())]
+    if facts.evaluations:
+        sections += ["## Evaluation", *(evaluation_section(name, record) for name, record in facts.evaluations.items())]
     if told := (facts.run or {}).get("told"):
         sections.append("## What else to know\n\n" + "\n".join(f"* {one_line(line)}" for line in told))
     sections.append("## Where everything is\n\n" + "\n".join(f"* {k}: `{v}`" for k, v in facts.files.items()))
@@ -123,46 +117,3 @@ def example_section(pair: PreferencePair) -> str:
         f"**Chosen:** {one_line(pair.chosen.text)}\n\n"
         f"**Rejected:** {one_line(pair.rejected.text)}"
     )
-
-
-def one_line(text: str, most: int = 600) -> str:
-    """Model text as one paragraph in which nothing is markup and nothing moves a cursor."""
-    flat = " ".join(text.split())
-    cut = flat if len(flat) <= most else flat[:most] + " …"
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|!~&" else c for c in plain)
-
-
-def training_section(training: Mapping[str, Any]) -> str:
-    steps = training["steps"]
-    rows = [(str(s["step"]), f"{s['loss']:.3f}", f"{s['margin']:.3f}", percent(s["accuracy"])) for s in spread(steps)]
-    head = f"DPO on {training['rows']} pairs in {training['seconds']:.0f} s, {len(steps)} steps."
-    return f"{head}\n\n{table(('step', 'loss', 'reward margin', 'reward accuracy'), rows)}"
-
-
-def spread(steps: Sequence[Any], most: int = 6) -> list[Any]:
-    """At most ``most`` of ``steps``, evenly apart, with the first and the last."""
-    if len(steps) <= most:
-        return list(steps)
-    return [steps[round(place * (len(steps) - 1) / (most - 1))] for place in range(most)]
-
-
-def evaluation_section(facts: Facts) -> str:
-    assert facts.evaluation is not None
-    rows = [measure_row(measure) for measure in facts.evaluation.measures]
-    warnings = "".join(f"\n\n> **{warning}**" for warning in facts.warnings)
-    return table(EVALUATION_HEAD, rows) + warnings
-
-
-EVALUATION_HEAD = ("measure", "base", "trained", "difference", "95 % interval")
-
-
-def measure_row(measure: Measure) -> tuple[str, ...]:
-    """One line of the evaluation's table: shares in per cent, the rest as they are."""
-    share = measure.unit == "share"
-
-    def figure(value: float, sign: str = "") -> str:
-        return f"{value:{sign}.0%}" if share else f"{value:{sign}.2f}" if abs(value) < 10 else f"{value:{sign}.0f}"
-
-    interval = f"[{figure(measure.low, '+')}, {figure(measure.high, '+')}]"
-    return measure.name, figure(measure.base), figure(measure.trained), figure(measure.difference, "+"), interval

@@ -42,7 +42,8 @@ def test_help_lists_the_verbs_in_the_order_of_the_data(cli: Cli) -> None:
     said = cli("--help")
     assert said.returncode == 0
     verbs = re.findall(r"^  ([a-z-]+)  ", said.stdout.partition("Commands:")[2], re.MULTILINE)
-    assert verbs == "init check run show review audit export train evaluate serve fake-provider".split()
+    expected = "init check run show review audit export train evaluate iterate convert serve serve-reward fake-provider"
+    assert verbs == expected.split()
     assert "dpo" in cli("train", "--help").stdout
 
 

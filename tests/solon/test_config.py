@@ -9,6 +9,8 @@ from constitution.errors import InputError
 from generator.models.vllm_server import options
 from solon.config import RunConfig, meaning
 from solon.config_file import load_config
+from trainer.evaluation.guards import Guards
+from trainer.settings import DpoSettings, GroupSettings, PpoSettings, RewardSettings, SftSettings
 
 GOOD = """\
 name = "demo"
@@ -27,6 +29,11 @@ max_tokens = 100
 backend = "scripted"
 model = "other"
 """
+
+TRAININGS = {
+    "sft": SftSettings, "reward": RewardSettings, "dpo": DpoSettings, "ppo": PpoSettings, "grpo": GroupSettings,
+    "rloo": GroupSettings,
+}  # fmt: skip
 
 # Every field of run.toml stands in exactly one of these two: put a new one where it belongs.
 DECIDES = {
@@ -54,11 +61,12 @@ DECIDES_NOTHING = {
     *(f"budget.{key}" for key in ("usd", "tokens", "prices")),
     *(f"batch.{key}" for key in ("wait", "poll")),
     "judge.allow_same_family",
-    "export.test_share",
-    *(f"dpo.{key}" for key in ("base", "beta", "learning_rate", "epochs", "batch_size", "gradient_accumulation")),
-    *(f"dpo.{key}" for key in ("bf16", "max_length", "train_embeddings")),
-    "evaluate.files",
-    "evaluate.max_tokens",
+    *(f"export.{key}" for key in ("test_share", "max_length", "tokenizer")),
+    *(f"train.{key}" for key in ("base", "origin")),
+    *(f"{method}.{field.name}" for method, settings in TRAININGS.items() for field in fields(settings)),
+    *(f"evaluate.{key}" for key in ("files", "max_tokens", "samples", "sampled", "probes", "constitution", "judge")),
+    *(f"guards.{field.name}" for field in fields(Guards)),
+    *(f"iterate.{key}" for key in ("method", "prompts", "review", "reward")),
     "storage.database_env",
 }
 
@@ -286,6 +294,42 @@ def test_what_is_wrong_about_judging_is_told_with_its_line(
     ],
 )
 def test_what_goes_together_is_taken(load: Callable[[str], RunConfig], more: str) -> None:
+    assert load(GOOD + more).judge.model == "other"
+
+
+JUDGED = '\n[evaluate.judge]\nbackend = "openai"\nmodel = "m"\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "line", "message"),
+    [
+        ("[dpo]\nlora_rank = 8\ntrain_embeddings = true\n", 18, "'dpo.train_embeddings' and 'dpo.lora_rank' are both"),
+        ("[grpo]\nmax_tokens = 1024\n", 17, "'grpo.max_tokens' fills grpo.max_length"),
+        ("[ppo]\nkl_coef = -1.0\n", 17, "'ppo.kl_coef' cannot be read"),
+        ("[dpo]\nbase = 'x'\n", 17, "unknown key 'dpo.base'"),
+        ("[evaluate]\n" + JUDGED, 18, "'evaluate.judge' judges by evaluate.constitution, and there is none"),
+        ("[evaluate]\nconstitution = 'c'\n" + JUDGED, 19, r"\[evaluate.judge\] says neither where the model is nor"),
+        ("[guards]\nwin_rate = 0.4\n", 17, "'guards.win_rate' is on, and nothing measures it"),
+        ("[iterate]\nmethod = 'ppo'\nreward = false\n", 18, r"'iterate.reward' is off, and \[ppo\] is rewarded by the"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_about_training_is_told_with_its_line(
+    load: Callable[[str], RunConfig], more: str, line: int, message: str
+) -> None:
+    with pytest.raises(InputError, match=rf"run\.toml:{line}: {message}") as refusal:
+        load(GOOD + more)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "[dpo]\nlora_rank = 8\nlora_alpha = 16\n[ppo]\nkl_target = 6.0\nkl_horizon = 50\n",
+        "[iterate]\nmethod = 'rloo'\nreward = false\n[rloo]\nreward = 'constitution'\n",
+        "[evaluate]\nconstitution = 'c'\n[evaluate.judge]\nbackend = 'scripted'\nmodel = 'm'\n",
+    ],
+)
+def test_training_settings_that_go_together_are_taken(load: Callable[[str], RunConfig], more: str) -> None:
     assert load(GOOD + more).judge.model == "other"
 
 

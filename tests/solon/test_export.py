@@ -12,7 +12,7 @@ from constitution.errors import InputError
 from generator.chat import ChatReply, ChatRequest
 from generator.models.rambler import SCRIPTS, ramble
 from solon.cli import actions
-from solon.export import export_trl
+from solon.export import Wanted, write_export
 from solon.folder import open_folder
 from solon.journal import Journal
 from solon.run import stored_rows
@@ -20,7 +20,7 @@ from solon.run import stored_rows
 WriteRun = Callable[..., Path]
 TABLES = ("train", "test")
 COLUMNS = (
-    "prompt chosen rejected pair_id prompt_id chosen_id rejected_id p_chosen margin orders_agree label_source "
+    "prompt chosen rejected pair_id prompt_id chosen_id rejected_id revised p_chosen margin orders_agree label_source "
     "decided_by verdicts epsilon ai_p_chosen people people_agree human_strength flags same_family"
 )
 
@@ -110,6 +110,16 @@ def test_without_peoples_labels_nobody_says_how_often_the_judge_is_wrong(export:
         assert row["ai_p_chosen"] == row["p_chosen"]
 
 
+def test_a_row_tells_whether_the_judge_chose_a_revision(export: Callable[..., Path]) -> None:
+    folder = export({"pairs": {"policy": "all", "min_margin": 0.0}, "export": {"test_share": 0.0}})
+    with Journal.open(open_folder(folder.parent).journal, read_only=True) as journal:
+        revisions = {one.id for row in stored_rows(journal) for one in row.made.candidates if one.is_revision}
+    found = rows(folder, "train")
+    assert {row["revised"] for row in found} == {True, False}
+    for row in found:
+        assert row["revised"] == (row["chosen_id"] in revisions)
+
+
 def test_a_row_tells_what_either_of_its_completions_does_to_sway_a_judge(
     export: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +152,7 @@ def test_a_row_tells_whether_its_judge_is_kin_to_the_policy(
         judge=replace(config.judge, backend="openai", model=judge),
     )
     with Journal.open(folder.journal, read_only=True) as journal:
-        export_trl(replace(folder, config=remote), stored_rows(journal), tmp_path / "remote", "")
+        write_export(replace(folder, config=remote), stored_rows(journal), tmp_path / "remote", Wanted(""))
     assert {row["same_family"] for row in rows(tmp_path / "remote", "train")} == {kin}
 
 
@@ -201,5 +211,5 @@ def test_a_run_without_pairs_exports_nothing(write_run: WriteRun, tmp_path: Path
 
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--format csv: no such format: use trl"):
+    with pytest.raises(InputError, match=r"--format csv: no such format: use trl, kto, .* or verdicts"):
         actions.export(tmp_path, "csv", None, None)

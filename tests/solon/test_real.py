@@ -1,6 +1,7 @@
 """The whole way on a real model: SmolLM2 through llama.cpp and TRL, small."""
 
 import json
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -43,6 +44,11 @@ test_share = 0.0
 [evaluate]
 files = ["held-out.jsonl"]
 max_tokens = 24
+sampled = 2
+probes = false
+
+[guards]
+word = inf
 """
 PROMPTS = ("Why do cats purr?", "How do I keep bread fresh?", "What is a volcano?")
 HELD_OUT = ("Why is the sea salty?", "How do I peel garlic?", "What is thunder?")
@@ -51,7 +57,8 @@ HELD_OUT = ("Why is the sea salty?", "How do I peel garlic?", "What is thunder?"
 def solon(folder: Path, *arguments: str) -> dict[str, object]:
     """What ``solon … --json`` printed; it must have exited 0."""
     command = [sys.executable, "-c", "from solon.cli import main; main()", *arguments, "--json"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=400)
+    every_core = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=400, env=every_core)
     assert done.returncode == 0, done.stderr
     told: dict[str, object] = json.loads(done.stdout)
     return told
@@ -81,10 +88,16 @@ def test_a_real_model_goes_from_prompts_to_a_trained_and_evaluated_policy(tmp_pa
     assert exported["train"] == first["pairs"]
     trained = solon(tmp_path, "train", "dpo", "runs/small")
     assert trained["rows"] == first["pairs"]
-    assert (tmp_path / "runs/small/policy/model.safetensors").is_file()
+    assert (tmp_path / "runs/small/models/dpo/model.safetensors").is_file()
 
     again = solon(tmp_path, "train", "dpo", "runs/small")
     assert again == trained  # the record of the training that was done, its seconds included
+    ancestry = solon(tmp_path, "show", "runs/small/models/dpo")
+    assert ancestry["weights_changed"] is False
+
+    converted = solon(tmp_path, "convert", "runs/small/models/dpo", "small.gguf")
+    assert 0 < converted["largest_difference"] < 0.1
+    assert (tmp_path / "small.gguf").stat().st_size == converted["bytes"]
 
     evaluated = solon(tmp_path, "evaluate", "runs/small")
     assert {measure["name"] for measure in evaluated["measures"]} >= {"short", "on-subject", "mean words"}

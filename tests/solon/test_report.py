@@ -1,7 +1,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -22,8 +22,10 @@ from judge.pairwise import Juror
 from solon.cli import actions
 from solon.figures import Figures, Kept, Seen, Tally, figures
 from solon.pipeline import Recipe, process
-from solon.report.render import Facts, judge_section, one_line, render
+from solon.report.markdown import one_line
+from solon.report.render import Facts, judge_section, render
 from solon.text import printable
+from trainer.evaluation.measures import Measure
 
 HOSTILE = (
     "# A heading\n\n| a | b |\n|---|---|\n```\n</details><script>alert(1)</script> **bold** [x](http://e) ![i](j)\n"
@@ -51,9 +53,8 @@ FACTS = Facts(
     models={"policy": "m", "judge": "j"},
     figures=Figures(Tally(rows=1), (seen(Position(0, None, None)),), (), None),
     run=None,
-    training=None,
-    evaluation=None,
-    warnings=(),
+    training={},
+    evaluations={},
     files={},
 )
 
@@ -175,7 +176,49 @@ def test_the_report_of_a_run_says_where_everything_is(write_run: Callable[..., P
     for name in ("config.toml", "principles.toml", "journal.db"):
         assert f"`{tmp_path / 'out' / name}`" in report
     assert "## Training" not in report
+    assert "## Evaluation" not in report
     assert "| short |" in report
+
+
+TRAINING = {
+    "method": "dpo", "base": "smollm2.gguf", "rows": 43, "seconds": 138.2, "tokens": 12345,
+    "dropped": {"too long": 2, "identical": 0}, "figures": {"held-out accuracy": 0.7512},
+    "steps": [{"step": n, "steps": 9, "figures": {"loss": 0.7 / n, "margin": 0.1 * n, "tokens_per_second": 1234.5}}
+              for n in range(1, 10)],
+}  # fmt: skip
+EVALUATION = {
+    "base": "smollm2.gguf", "prompts": 48, "resamples": 2000, "seed": 0, "warnings": ["Read *some*."],
+    "tripped": ["guard 'word': <b>honey</b>"], "wins": {"by": "other, judged by big"},
+    "measures": [
+        asdict(Measure("short", "share", 0.04, 0.77, 0.73, 0.6, 0.85, 48, rule=True)),
+        asdict(Measure("mean words", "words", 105.0, 24.0, -81.0, -90.0, -70.0, 48)),
+        asdict(Measure("most favoured word", "share", 0.0, 0.0, 0.0, -0.001, 0.0, 48, note="|honey|")),
+    ],
+}  # fmt: skip
+
+
+def test_every_model_has_its_training_in_the_report_whatever_the_method_tells() -> None:
+    reward = {**TRAINING, "method": "reward", "steps": [{"step": 1, "steps": 1, "figures": {"accuracy": 0.5}}]}
+    report = render(replace(FACTS, training={"dpo": TRAINING, "reward": reward}))
+    assert (
+        "### dpo\n\nDPO on 43 pairs in 138 s, 9 steps, 12,345 tokens, from `smollm2.gguf`; left out: too long 2."
+        in report
+    )
+    assert "| step | loss | margin | tokens per second |" in report
+    assert "| 1 | 0.700 | 0.100 | 1,234 |" in report
+    assert "| 9 | 0.078 | 0.900 | 1,234 |" in report
+    assert "| held-out accuracy | 0.751 |" in report
+    assert report.index("### dpo") < report.index("### reward") < report.index("| 1 | 0.500 |")
+
+
+def test_every_model_has_its_evaluation_in_the_report_with_what_tripped() -> None:
+    report = render(replace(FACTS, evaluations={"dpo": EVALUATION}))
+    assert "On 48 held-out prompts, beside `smollm2.gguf`. Wins: other, judged by big." in report
+    assert "| short | 4% | 77% | +73% | [+60%, +85%] |" in report
+    assert "| mean words | 105 | 24 | -81 | [-90, -70] |" in report
+    assert r"| most favoured word (\|honey\|) | 0% | 0% | +0% | [+0%, +0%] |" in report  # no minus before nothing
+    assert r"> **A guard tripped: guard 'word': \<b\>honey\</b\>**" in report
+    assert r"> **Read \*some\*.**" in report
 
 
 def test_printable_keeps_words_in_any_script_and_spells_out_what_moves_a_cursor() -> None:

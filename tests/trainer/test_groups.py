@@ -1,13 +1,25 @@
 """Batches keep a prompt's rows together, lose none, and depend on the seed alone."""
 
+import json
+import os
+import subprocess
+import sys
 from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import trainer
+from trainer.dpo import train_dpo
 from trainer.groups import EpochBatches, whole_batches
+from trainer.policies import Policy, load_policy, save_policy
+from trainer.settings import DpoSettings
+from trainer.steps import Job
 
 PROMPTS = st.lists(st.sampled_from("abcdefghijkl"), max_size=60)
 SIZES = st.integers(1, 9)
@@ -99,3 +111,84 @@ def test_prompts_of_all_sizes_come_early_and_late_and_meet_others_in_each_epoch(
     assert len(second) == len(batches)
     assert {*map(frozenset, first)} != {*map(frozenset, second)}
     assert [min(batch) for batch in first] != [min(batch) for batch in second]
+
+
+# ---- several processes -----------------------------------------------------------------------------------------------
+
+NEEDED = ("torch", "transformers", "accelerate", "trl", "datasets", "pyarrow", "tokenizers")
+MISSING = [name for name in NEEDED if find_spec(name) is None]
+
+
+def small_policy(folder: Path) -> None:
+    """Writes a random model of one small layer that knows sixteen words."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    vocabulary = ["<end>", "<user>", "<assistant>", "go", *(f"w{place}" for place in range(12))]
+    made = Tokenizer(models.WordLevel({word: number for number, word in enumerate(vocabulary)}, unk_token="<end>"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    template = "{% for m in messages %}<{{ m.role }}> {{ m.content }} <end> {% endfor %}<assistant>"
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<end>", chat_template=template)
+    torch.manual_seed(0)
+    shape = LlamaConfig(
+        vocab_size=16, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=1,
+        eos_token_id=0, bos_token_id=0,
+    )  # fmt: skip
+    save_policy(Policy(LlamaForCausalLM(shape), tokenizer, folder), folder)
+
+
+def pairs_of(counts: list[int]) -> list[dict[str, Any]]:
+    """Prompt ``i`` with ``counts[i]`` pairs, with and without a chance of a wrong label."""
+
+    def said(role: str, text: str) -> list[dict[str, str]]:
+        return [{"role": role, "content": text}]
+
+    return [
+        {
+            "prompt": said("user", "go " * (prompt + 1)),
+            "chosen": said("assistant", f"w{place} w{prompt}"),
+            "rejected": said("assistant", f"w{prompt} w{11 - place} w{place}"),
+            "prompt_id": f"q{prompt}",
+            "epsilon": 0.3 if place % 2 else None,
+        }
+        for prompt, count in enumerate(counts)
+        for place in range(count)
+    ]
+
+
+def train(folder: Path, out: str, accumulation: int) -> None:
+    settings = DpoSettings(learning_rate=1e-2, epochs=2, batch_size=4, gradient_accumulation=accumulation, bf16=False)
+    train_dpo(load_policy(folder / "policy"), settings, Job(folder, folder / out, 0, lambda step: None))
+
+
+@pytest.mark.real
+@pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_two_processes_make_the_same_model_as_one_that_sees_the_batches_of_both_in_a_step(tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+    from safetensors.torch import load_file
+
+    small_policy(tmp_path / "policy")
+    parquet.write_table(pyarrow.Table.from_pylist(pairs_of([3, 1, 2, 6, 1, 4, 2, 3])), tmp_path / "train.parquet")
+    launch = "torch.distributed.run --standalone --nproc_per_node=2"
+    more = {"ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(Path(trainer.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-m", *launch.split(), __file__, str(tmp_path)], capture_output=True, text=True, timeout=240,
+        env={**os.environ, **more, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    train(tmp_path, "one", accumulation=2)
+    one, two = (json.loads((tmp_path / name / "training.json").read_text(encoding="utf-8")) for name in ("one", "two"))
+    assert two["tokens"] == one["tokens"]
+    figures = ([step["figures"] for step in record["steps"]] for record in (two, one))
+    for ours, wanted in zip(*figures, strict=True):
+        assert ours == pytest.approx(wanted, abs=1e-5)
+    weights = load_file(tmp_path / "one" / "model.safetensors")
+    for name, weight in load_file(tmp_path / "two" / "model.safetensors").items():
+        assert weight.allclose(weights[name], atol=1e-4), name
+
+
+if __name__ == "__main__":  # as one of the two
+    train(Path(sys.argv[1]), "two", accumulation=1)

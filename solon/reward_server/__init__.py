@@ -1,0 +1,1 @@
+"""Rewards over HTTP, for a trainer that runs elsewhere."""
