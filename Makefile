@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DEMO := runs/plain-speaking
 CONFIG := examples/plain-speaking/run.toml
 
-.PHONY: help install demo test test-vllm test-review test-formats check bench bench-judge format clean
+.PHONY: help install demo test test-vllm test-review test-formats test-ppo-reference check bench bench-judge bench-train format clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
@@ -40,11 +40,13 @@ $(VLLM)/installed: benchmarks/vllm/requirements.txt
 	@$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
-test-vllm: $(VLLM)/installed  ## the vllm backend on the real engine (CPU): tests, speed beside vLLM alone, whole runs
+test-vllm: install $(VLLM)/installed  ## the vllm backend on the real engine (CPU): tests, speed beside vLLM alone, whole runs
 	@$(VLLM)/bin/python benchmarks/vllm/convert.py $(VLLM)/smollm2
 	@$(VLLM)/bin/python -m pytest tests/generator/test_vllm.py tests/generator/test_vllm_server.py
 	@$(VLLM)/bin/python benchmarks/vllm/prove.py $(VLLM)/smollm2
 	@$(VLLM)/bin/python benchmarks/vllm/pipeline.py $(VLLM)/smollm2
+	@$(BIN)/python benchmarks/vllm/trained.py train $(VLLM)/smollm2 $(VLLM)/trained
+	@$(VLLM)/bin/python benchmarks/vllm/trained.py ask $(VLLM)/smollm2 $(VLLM)/trained
 
 test: install  ## every test, a small real run on SmolLM2 among them
 	@$(BIN)/python -m pytest
@@ -68,6 +70,9 @@ bench-judge: install  ## the judge's instruments on recorded verdicts: the figur
 	@$(BIN)/python benchmarks/judge/fuzz.py
 	@$(BIN)/python benchmarks/judge/layout.py --engine llamacpp
 
+bench-train: install  ## every trainer on SmolLM2: the figures of docs/training.md (within 60 minutes, alone on the machine)
+	@$(BIN)/python benchmarks/train/prove.py
+
 REVIEW_TESTS := $(wildcard tests/judge/test_review_*.py tests/solon/test_review_*.py \
 	tests/solon/test_web_*.py) tests/solon/test_journal.py tests/solon/test_database.py
 
@@ -79,17 +84,30 @@ test-review: install  ## the review service whole: Chromium, PostgreSQL, 100 ann
 	@benchmarks/review/services.sh $(BIN)/python benchmarks/review/load.py --postgres --seconds 120 --kills 4
 	@$(BIN)/python benchmarks/review/study.py
 
-# Only for this proof: the other tools' packages want versions of their own.
+# Only for these proofs: the other tools' packages want versions of their own.
 FORMATS := .venv-formats
+PPO := .venv-ppo
 
-test-formats:  ## what is written for Label Studio and Argilla, read by their own packages
+test-formats:  ## what is written for other tools, read by their own packages
 	@test -x $(FORMATS)/bin/python || $(PYTHON) -m venv $(FORMATS)
 	@$(FORMATS)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/review/formats.txt
-	@$(FORMATS)/bin/python -m pytest tests/solon/test_review_labelstudio.py tests/solon/test_review_argilla.py
+	@$(FORMATS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/formats/icai.txt
+	@$(FORMATS)/bin/python -m pytest tests/solon/test_review_labelstudio.py tests/solon/test_review_argilla.py \
+	  tests/formats/test_icai.py
+	@for tool in trainers llamafactory rewardbench; do venv=$(FORMATS)-$$tool; \
+	  { test -x $$venv/bin/python || $(PYTHON) -m venv $$venv; } && \
+	  $$venv/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 && \
+	  $$venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/formats/$$tool.txt && \
+	  $$venv/bin/python -m pytest tests/formats || exit 1; done
+
+test-ppo-reference:  ## our PPO beside the one that TRL had until 1.12: same rollouts, advantages, losses, KL, weights (2 minutes)
+	@test -x $(PPO)/bin/python || $(PYTHON) -m venv $(PPO)
+	@$(PPO)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/ppo_reference/requirements.txt
+	@$(PPO)/bin/python -m pytest --import-mode=prepend benchmarks/ppo_reference
 
 format:  ## let ruff mend what it can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 clean:  ## remove .venv and the runs
-	rm -rf .venv $(VLLM) $(FORMATS) runs
+	rm -rf .venv $(VLLM) $(FORMATS)* $(PPO) runs
