@@ -17,9 +17,9 @@ from generator.models.llamacpp import SPIN_LITTLE, Weights, start_llamacpp
 from solon.cli.telling import Told
 from solon.folder import make_folder
 from solon.training.places import record_of
-from trainer.chat import prompt_tokens
-from trainer.gguf import OTHERWISE, Kind, convert_to_gguf
-from trainer.policies import Policy, disk_full, load_policy
+from trainer.gguf.writing import OTHERWISE, Kind, convert_to_gguf
+from trainer.models.chat import prompt_tokens
+from trainer.models.policies import Policy, disk_full, load_policy
 
 # Nats between the two that are rounding's own. SmolLM2 shows 0.014, 0.014 and 0.33; a wrong layout shows several.
 BOUNDS: dict[Kind, float] = {"f32": 0.05, "f16": 0.1, "q8_0": 1.0}

@@ -17,8 +17,8 @@ from solon.pipeline import Row
 from solon.tables import write_files
 from trainer.formats.choosing import Format, fault_of, files_of, kinds_of
 from trainer.formats.examples import Kind, Side, sifted
-from trainer.lengths import Gate
-from trainer.rows import Origin, TrainingRow, is_test, training_row
+from trainer.pairs.lengths import Gate
+from trainer.pairs.rows import Origin, TrainingRow, is_test, training_row
 
 LOCK = "lock.json"
 LABELS = {".gz": "labels.csv.gz", ".parquet": "labels.parquet"}  # by how people's labels end; else labels.csv

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from constitution.errors import InputError
 from solon.folder import RunFolder
 from solon.training.places import base_weights, weights_at
-from trainer.lengths import Gate, open_gate
+from trainer.pairs.lengths import Gate, open_gate
 
 
 def gate_of(folder: RunFolder) -> Gate | str:

@@ -24,7 +24,7 @@ from solon.models import Gate, Meter
 from solon.recipes import asking_of
 from solon.run import first_cause
 from solon.supply import Supply, require_prices
-from trainer.reward_model import load_reward_model
+from trainer.models.reward_model import load_reward_model
 from trainer.rewards import CheckReward, ModelReward, Reward, checked, combined, name_of
 
 CONSTITUTION, MODEL = "constitution", "model"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from trainer.policies import Policy
+    from trainer.models.policies import Policy
 
 settings.register_profile("solon", deadline=None)
 settings.load_profile("solon")
@@ -63,7 +63,7 @@ def small_policy() -> "Callable[..., Policy]":
         from tokenizers import Tokenizer, models, pre_tokenizers
         from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-        from trainer.policies import Policy, save_policy
+        from trainer.models.policies import Policy, save_policy
 
         roles = ["<system>", "<user>", "<assistant>"]
         names = ["<unk>", "<end>", *roles, *WORDS]

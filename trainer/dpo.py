@@ -9,11 +9,11 @@ Source: Rafailov et al. 2023, "Direct Preference Optimization", arXiv:2305.18290
 import time
 from typing import TYPE_CHECKING, Any
 
-from trainer.exports import differing, load_rows, require_rows, seen_whole
 from trainer.fitting import adapters, fit, freeze_embeddings, keep, merged, tokens_seen, trl_arguments, workplace
-from trainer.groups import SMOOTHING, pair_trainer
-from trainer.noise import Noise, noise_of, plan
-from trainer.policies import Policy, require_empty
+from trainer.models.policies import Policy, require_empty
+from trainer.pairs.exports import differing, load_rows, require_rows, seen_whole
+from trainer.pairs.groups import SMOOTHING, pair_trainer
+from trainer.pairs.noise import Noise, noise_of, plan
 from trainer.settings import DpoSettings
 from trainer.steps import Job, Trained
 

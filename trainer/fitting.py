@@ -11,7 +11,7 @@ from typing import Any
 
 from constitution.errors import InputError, ModelError
 from trainer.ancestry import write_record
-from trainer.policies import Policy, freed_when_full, save_policy
+from trainer.models.policies import Policy, freed_when_full, save_policy
 from trainer.quiet import quiet_training
 from trainer.settings import Fitting
 from trainer.steps import Job, OnStep, Step, Trained

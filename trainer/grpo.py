@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from constitution.errors import InputError, ModelError
 from generator.prompts import Prompt
 from trainer.fitting import adapters, fit, freeze_embeddings, keep, merged, trl_arguments, workplace
-from trainer.online import asked_once, with_room
-from trainer.policies import Policy, require_empty
+from trainer.models.policies import Policy, require_empty
+from trainer.online.asking import asked_once, with_room
 from trainer.rewards import Reward, Rollouts
 from trainer.settings import GroupSettings
 from trainer.steps import Job, OnStep, Step, Trained

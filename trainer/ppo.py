@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any
 from constitution.errors import ModelError
 from constitution.identity import file_hash, full_hash, unit_interval
 from trainer.ancestry import weights_hash
-from trainer.checkpoints import Mark, Progress, load_checkpoint, require_same, save_checkpoint
 from trainer.fitting import freeze_embeddings, keep, merged, require_finite, require_number, with_adapters, workplace
-from trainer.online import with_room
-from trainer.policies import Policy, require_empty
-from trainer.pretraining import imitated
+from trainer.models.policies import Policy, require_empty
+from trainer.models.value_head import Turn, padded, with_value_head
+from trainer.online.asking import with_room
+from trainer.online.checkpoints import Mark, Progress, load_checkpoint, require_same, save_checkpoint
+from trainer.online.pretraining import imitated
+from trainer.online.rollouts import Episode, Players, roll_out
+from trainer.online.surrogate import Batch, adapted, policy_losses, value_losses, weighed
 from trainer.rewards import Rollouts
-from trainer.rollouts import Episode, Players, roll_out
 from trainer.settings import PpoSettings
 from trainer.steps import Job, Step, Trained
-from trainer.surrogate import Batch, adapted, policy_losses, value_losses, weighed
-from trainer.value_head import Turn, padded, with_value_head
 
 if TYPE_CHECKING:
     from torch import Tensor

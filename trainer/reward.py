@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from constitution.errors import InputError, ModelError
 from generator.chat import Message
-from trainer.chat import whole_tokens
-from trainer.exports import load_rows, require_rows
 from trainer.fitting import (
     adapters,
     fit,
@@ -26,10 +24,12 @@ from trainer.fitting import (
     trl_arguments,
     workplace,
 )
-from trainer.held_out import held_out_figures
-from trainer.policies import Policy, require_empty
-from trainer.rankings import Ranking, Rankings, rankings_of
-from trainer.reward_model import RewardModel, made_from, pad_of, padded, raw_rewards, scaled
+from trainer.models.chat import whole_tokens
+from trainer.models.policies import Policy, require_empty
+from trainer.models.reward_model import RewardModel, made_from, pad_of, padded, raw_rewards, scaled
+from trainer.pairs.exports import load_rows, require_rows
+from trainer.pairs.held_out import held_out_figures
+from trainer.pairs.rankings import Ranking, Rankings, rankings_of
 from trainer.settings import RewardSettings
 from trainer.steps import Job, Trained
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from constitution.identity import short_id
 from constitution.principle import Constitution, Principle
 from generator.prompts import Prompt
-from trainer.reward_model import RewardModel, score
+from trainer.models.reward_model import RewardModel, score
 
 
 class Reward(Protocol):

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from constitution.errors import InputError
 from generator.models import decoding
 from generator.models.folders import Chat
-from trainer.chat import messages, prompt_tokens, whole_tokens
-from trainer.exports import REMEDY, load_rows, require_rows, said, seen_whole
 from trainer.fitting import adapters, fit, freeze_embeddings, keep, merged, tokens_seen, trl_arguments, workplace
-from trainer.policies import Policy, require_empty
-from trainer.rows import worth_imitating
+from trainer.models.chat import messages, prompt_tokens, whole_tokens
+from trainer.models.policies import Policy, require_empty
+from trainer.pairs.exports import REMEDY, load_rows, require_rows, said, seen_whole
+from trainer.pairs.rows import worth_imitating
 from trainer.settings import SftSettings, Take
 from trainer.steps import Job, Trained
 

@@ -13,12 +13,12 @@ import torch
 import trl_ppo
 from trl_ppo import END, Models, Update
 
-from trainer.policies import Policy
+from trainer.models.policies import Policy
+from trainer.models.value_head import Turn, with_value_head
+from trainer.online.rollouts import Episode, Players, looked_at
+from trainer.online.surrogate import Batch, weighed
 from trainer.ppo import Learner, adam, learn, shuffled
-from trainer.rollouts import Episode, Players, looked_at
 from trainer.settings import PpoSettings
-from trainer.surrogate import Batch, weighed
-from trainer.value_head import Turn, with_value_head
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # TRL's own, of four minor versions ago
 SEED, STEPS, NEAR = 7, 4, 1e-4

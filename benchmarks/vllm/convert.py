@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from generator.models.llamacpp import find_smollm2
-from trainer.policies import load_policy, save_policy
+from trainer.models.policies import load_policy, save_policy
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

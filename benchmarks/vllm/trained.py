@@ -36,7 +36,7 @@ def train(base: Path, new: Path) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    from trainer.policies import load_policy
+    from trainer.models.policies import load_policy
     from trainer.settings import SftSettings
     from trainer.sft import train_sft
     from trainer.steps import Job

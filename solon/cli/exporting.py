@@ -19,7 +19,7 @@ from solon.run import stored_rows
 from solon.run_lock import hold
 from trainer.formats.choosing import FORMATS, Format, is_trained_on
 from trainer.formats.examples import Kind
-from trainer.lengths import Gate
+from trainer.pairs.lengths import Gate
 
 OTHERS = ("items", "verdicts")
 

@@ -15,8 +15,8 @@ from solon.progress import showing
 from solon.training.places import prepare_trainer
 from trainer.ancestry import weights_hash
 from trainer.evaluation.material import Material, Said
-from trainer.policies import Policy, load_policy
-from trainer.sampling import sample
+from trainer.models.policies import Policy, load_policy
+from trainer.models.sampling import sample
 
 if TYPE_CHECKING:
     import numpy as np

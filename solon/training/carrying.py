@@ -16,7 +16,7 @@ from solon.training.telling import figures_told
 from solon.training.trainers import carry_out
 from solon.training.wanted import Wanted, prompts_to_train_on, require_export, reward_of, settings_of, takes_rows
 from trainer.ancestry import RECORD, Record, read_record
-from trainer.policies import Policy, freed_when_full, load_policy, require_empty
+from trainer.models.policies import Policy, freed_when_full, load_policy, require_empty
 from trainer.settings import Method, Online
 from trainer.steps import Job, Step
 

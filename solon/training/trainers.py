@@ -8,7 +8,7 @@ from generator.prompts import Prompt
 from solon.folder import RunFolder
 from solon.training.launched import is_main, said_by_main
 from solon.training.wanted import Wanted
-from trainer.policies import Policy
+from trainer.models.policies import Policy
 from trainer.rewards import Reward, Rollouts
 from trainer.settings import DpoSettings, GroupSettings, Online, PpoSettings, RewardSettings, SftSettings
 from trainer.steps import Job, Trained

@@ -16,7 +16,7 @@ from solon.inputs import read_prompts
 from solon.rewarding import CONSTITUTION, asks_judge, reward_place
 from solon.training.places import record_of
 from trainer.ancestry import Record, weights_hash
-from trainer.rows import is_test
+from trainer.pairs.rows import is_test
 from trainer.settings import Fitting, Method, Online, PpoSettings
 
 

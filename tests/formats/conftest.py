@@ -14,7 +14,7 @@ from generator.chat import Message
 from solon.tables import write_files
 from trainer.formats.choosing import Format, fault_of, files_of, kinds_of
 from trainer.formats.examples import sifted
-from trainer.rows import TrainingRow
+from trainer.pairs.rows import TrainingRow
 
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"

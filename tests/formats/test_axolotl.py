@@ -9,7 +9,7 @@ from warnings import catch_warnings
 
 import pytest
 
-from trainer.rows import TrainingRow
+from trainer.pairs.rows import TrainingRow
 
 if find_spec("axolotl") is None:
     pytest.skip("axolotl is not installed", allow_module_level=True)

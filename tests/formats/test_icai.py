@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from trainer.rows import TrainingRow
+from trainer.pairs.rows import TrainingRow
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -12,7 +12,7 @@ from warnings import catch_warnings
 
 import pytest
 
-from trainer.rows import TrainingRow
+from trainer.pairs.rows import TrainingRow
 
 if find_spec("llamafactory") is None:
     pytest.skip("llamafactory is not installed", allow_module_level=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from trainer.rows import TrainingRow
+from trainer.pairs.rows import TrainingRow
 
 if find_spec("openrlhf") is None:
     pytest.skip("openrlhf is not installed", allow_module_level=True)

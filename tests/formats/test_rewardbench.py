@@ -9,7 +9,7 @@ from warnings import catch_warnings
 
 import pytest
 
-from trainer.rows import TrainingRow
+from trainer.pairs.rows import TrainingRow
 
 if find_spec("rewardbench") is None:
     pytest.skip("rewardbench is not installed", allow_module_level=True)

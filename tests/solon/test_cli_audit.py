@@ -356,7 +356,7 @@ def test_exported_verdicts_of_the_models_give_the_figures_of_the_run_itself(
 
 
 def test_an_unknown_format_and_labels_where_none_belong_are_refused(run: Path, solon: Solon) -> None:
-    assert "no such format: use trl, items or verdicts" in solon("export", run, "--format", "csv").line
+    assert "no such format: use trl, kto, reward, sft," in solon("export", run, "--format", "csv").line
     labels = label(run, solon)
     refused = solon("export", run, "--format", "items", "--labels", labels)
     assert "--format items: has nothing that people's labels could change: leave out --labels" in refused.line

@@ -9,8 +9,8 @@ import pytest
 
 from constitution.errors import InputError, ModelError
 from solon.converting import BOUNDS, FirstToken, convert, difference, largest_difference
-from trainer.gguf import convert_to_gguf
-from trainer.policies import load_policy
+from trainer.gguf.writing import convert_to_gguf
+from trainer.models.policies import load_policy
 
 NEEDED = ("torch", "transformers", "tokenizers", "gguf", "xllamacpp")
 MISSING = [name for name in NEEDED if find_spec(name) is None]

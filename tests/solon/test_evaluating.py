@@ -37,7 +37,7 @@ def models(small_policy: Callable[..., Any], tmp_path: Path) -> dict[str, Path]:
     import torch
 
     from trainer.ancestry import write_record
-    from trainer.policies import save_policy
+    from trainer.models.policies import save_policy
     from trainer.settings import DpoSettings
 
     places = {name: tmp_path / "weights" / name for name in ("base", "sft", "dpo")}

@@ -25,7 +25,7 @@ from solon.training.carrying import Asked, require_room, settle, train_as_asked,
 from solon.training.command import train
 from solon.training.places import base_weights, trained_models, trained_policies
 from trainer.ancestry import read_record, weights_hash
-from trainer.policies import Policy, load_policy, save_policy
+from trainer.models.policies import Policy, load_policy, save_policy
 
 NEEDED = ("torch", "transformers", "accelerate", "trl", "datasets", "pyarrow")
 MISSING = [name for name in NEEDED if find_spec(name) is None]
@@ -237,7 +237,7 @@ import solon.rewarding
 from solon.folder import open_folder
 from solon.training.carrying import Asked, train_as_asked
 from solon.training.launched import leave, main_first
-from trainer.online import asked_once
+from trainer.online.asking import asked_once
 
 rank = int(os.environ["RANK"])
 with main_first():

@@ -16,9 +16,9 @@ import pytest
 from constitution.errors import InputError, ModelError
 from generator.chat import Message
 from trainer.dpo import train_dpo
-from trainer.policies import Policy, load_policy
-from trainer.rows import COLUMNS, TrainingRow, columns
-from trainer.sampling import sample
+from trainer.models.policies import Policy, load_policy
+from trainer.models.sampling import sample
+from trainer.pairs.rows import COLUMNS, TrainingRow, columns
 from trainer.settings import DpoSettings
 from trainer.steps import Job, Step, Trained
 

@@ -12,7 +12,7 @@ from generator.chat import Message
 from generator.prompts import Prompt
 from trainer.evaluation.embeddings import embed, embed_samples
 from trainer.evaluation.kl import kl_per_prompt
-from trainer.policies import Policy
+from trainer.models.policies import Policy
 
 NEEDED = ("torch", "transformers", "tokenizers")
 MISSING = [name for name in NEEDED if find_spec(name) is None]

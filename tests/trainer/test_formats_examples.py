@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from generator.chat import Message
 from trainer.formats.examples import demonstrations, marked, rankings, sifted
-from trainer.rows import TrainingRow
+from trainer.pairs.rows import TrainingRow
 
 
 def row(chosen: str, rejected: str, prompt_id: str = "q", **more: Any) -> TrainingRow:

@@ -11,7 +11,7 @@ from trainer.formats import axolotl, icai, llamafactory, openrlhf, rewardbench
 from trainer.formats.choosing import FORMATS, fault_of, files_of, kinds_of
 from trainer.formats.examples import Side, sifted
 from trainer.formats.tables import Files, Table, alternates
-from trainer.rows import COLUMNS, TrainingRow
+from trainer.pairs.rows import COLUMNS, TrainingRow
 
 SYSTEM, USER, ANSWER = Message("system", "Be kind."), Message("user", "Hi."), Message("assistant", "Hello.")
 VERDICTS = json.dumps(

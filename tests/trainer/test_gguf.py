@@ -10,8 +10,8 @@ import pytest
 from constitution.errors import InputError
 from generator.chat import Message
 from generator.models.decoding import chat_text
-from trainer.gguf import convert_to_gguf
-from trainer.policies import load_policy
+from trainer.gguf.writing import convert_to_gguf
+from trainer.models.policies import load_policy
 
 NEEDED = ("torch", "transformers", "tokenizers", "gguf")
 MISSING = [name for name in NEEDED if find_spec(name) is None]

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import trainer
 from trainer.dpo import train_dpo
-from trainer.groups import EpochBatches, whole_batches
-from trainer.policies import Policy, load_policy, save_policy
+from trainer.models.policies import Policy, load_policy, save_policy
+from trainer.pairs.groups import EpochBatches, whole_batches
 from trainer.settings import DpoSettings
 from trainer.steps import Job
 

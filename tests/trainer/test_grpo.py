@@ -14,9 +14,9 @@ from generator.chat import Message
 from generator.prompts import Prompt
 from trainer.ancestry import read_record
 from trainer.grpo import GroupMethod, leaving_out, train_group
-from trainer.policies import Policy, load_policy
+from trainer.models.policies import Policy, load_policy
+from trainer.models.sampling import sample
 from trainer.rewards import Rollouts
-from trainer.sampling import sample
 from trainer.settings import GroupSettings
 from trainer.steps import Job, Step
 

@@ -9,7 +9,7 @@ import pytest
 
 from constitution.errors import InputError
 from generator.chat import Message
-from trainer.lengths import EMPTY, IDENTICAL, NO_TEMPLATE, TOO_LONG, Gate, open_gate
+from trainer.pairs.lengths import EMPTY, IDENTICAL, NO_TEMPLATE, TOO_LONG, Gate, open_gate
 
 MISSING = [name for name in ("torch", "transformers") if find_spec(name) is None]
 pytestmark = [

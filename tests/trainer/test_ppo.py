@@ -20,11 +20,11 @@ from generator.chat import Message
 from generator.models.decoding import Wanted, decode
 from generator.prompts import Prompt
 from trainer.ancestry import read_record
-from trainer.policies import Policy, load_policy
+from trainer.models.policies import Policy, load_policy
+from trainer.models.sampling import sample
+from trainer.online.rollouts import drawn, spoken
 from trainer.ppo import train_ppo
 from trainer.rewards import Rollouts
-from trainer.rollouts import drawn, spoken
-from trainer.sampling import sample
 from trainer.settings import PpoSettings
 from trainer.steps import Job, OnStep, Step, Trained
 

@@ -12,11 +12,11 @@ import pytest
 
 from constitution.errors import InputError, ModelError
 from generator.chat import Message
-from trainer.held_out import held_out_figures
-from trainer.policies import Policy
-from trainer.rankings import Comparison, Ranking, rankings_of
+from trainer.models.policies import Policy
+from trainer.models.reward_model import load_reward_model, made_from, score
+from trainer.pairs.held_out import held_out_figures
+from trainer.pairs.rankings import Comparison, Ranking, rankings_of
 from trainer.reward import collated, element, ranking_loss, train_reward
-from trainer.reward_model import load_reward_model, made_from, score
 from trainer.settings import RewardSettings
 from trainer.steps import Job, Step
 

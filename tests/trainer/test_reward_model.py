@@ -14,8 +14,8 @@ from constitution.errors import InputError
 from generator.chat import Message
 from generator.prompts import Prompt
 from trainer.ancestry import weights_hash
-from trainer.policies import Policy, save_policy
-from trainer.reward_model import RewardModel, load_reward_model, made_from, raw_rewards, score
+from trainer.models.policies import Policy, save_policy
+from trainer.models.reward_model import RewardModel, load_reward_model, made_from, raw_rewards, score
 from trainer.rewards import ModelReward
 
 NEEDED = ("torch", "transformers", "accelerate", "tokenizers")

@@ -11,7 +11,7 @@ from generator.candidates import Candidate
 from generator.chat import Message
 from generator.prompts import Prompt
 from judge.pairs import PreferencePair
-from trainer.rows import COLUMNS, Origin, columns, is_test, training_row
+from trainer.pairs.rows import COLUMNS, Origin, columns, is_test, training_row
 
 PROMPT = Prompt("q1", (Message("system", "Be brief."), Message("user", "Why is the sky blue?")))
 SHORT = Candidate("c1", "Air scatters blue light most.", "stop", "k1", 0, 1, revises="c2")

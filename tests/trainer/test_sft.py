@@ -11,9 +11,9 @@ import pytest
 
 from constitution.errors import InputError, ModelError, StorageError
 from generator.chat import Message
-from trainer.policies import Policy, load_policy, save_policy
-from trainer.pretraining import imitated
-from trainer.sampling import sample
+from trainer.models.policies import Policy, load_policy, save_policy
+from trainer.models.sampling import sample
+from trainer.online.pretraining import imitated
 from trainer.settings import SftSettings, Take
 from trainer.sft import train_sft
 from trainer.steps import Job, Step, Trained

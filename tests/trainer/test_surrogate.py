@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.rollouts import Episode
-from trainer.settings import PpoSettings
-from trainer.surrogate import (
+from trainer.models.value_head import Turn
+from trainer.online.rollouts import Episode
+from trainer.online.surrogate import (
     adapted,
     generalised_advantages,
     policy_losses,
@@ -19,7 +19,7 @@ from trainer.surrogate import (
     weighed,
     whitened,
 )
-from trainer.value_head import Turn
+from trainer.settings import PpoSettings
 
 pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="not installed: torch")
 PLAIN = PpoSettings(max_tokens=4, missing_eos_penalty=0.0, whiten_rewards=False, kl_coef=0.0, lam=1.0)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from trainer.policies import Policy
+    from trainer.models.policies import Policy
 
 
 def embed_samples(policy: "Policy", samples: Sequence[Sequence[str]]) -> "NDArray[np.float32]":

@@ -10,7 +10,7 @@ from generator.prompts import Prompt
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from trainer.policies import Policy
+    from trainer.models.policies import Policy
 
 
 def kl_per_prompt(

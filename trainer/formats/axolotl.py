@@ -8,7 +8,7 @@ KTO strategies spell out a chat template of their own each, so none is written f
 
 from trainer.formats.examples import Demonstration, Side
 from trainer.formats.tables import ORIGIN, Files, Record, Table, origin, said, table, turns
-from trainer.rows import TrainingRow
+from trainer.pairs.rows import TrainingRow
 
 PAIRS = ("messages", "chosen", "rejected", *ORIGIN)
 SHOWN = ("messages", "prompt_id", "completion_id")

@@ -8,7 +8,7 @@ from itertools import groupby, pairwise
 from typing import Literal, TypeVar
 
 from generator.chat import Message
-from trainer.rows import TrainingRow, worth_imitating
+from trainer.pairs.rows import TrainingRow, worth_imitating
 from trainer.settings import Take
 
 Kind = Literal["pairs", "demonstrations", "marked"]

@@ -16,7 +16,7 @@ from typing import Any
 from constitution.identity import short_id, unit_interval
 from trainer.formats.examples import Conversation, Side
 from trainer.formats.tables import Files
-from trainer.rows import TrainingRow
+from trainer.pairs.rows import TrainingRow
 
 PREFERRED = "ba751e7b"  # the annotator that Feedback Forensics shows all others beside: the first 8 digits of the MD5
 DESCRIPTION = "Default annotator from original dataset (from column `preferred_text`)"  # of this sentence

@@ -14,7 +14,7 @@ from typing import Any
 
 from trainer.formats.examples import Demonstration, Marked, Side
 from trainer.formats.tables import ORIGIN, Files, Record, Table, origin, said, table, turns
-from trainer.rows import TrainingRow
+from trainer.pairs.rows import TrainingRow
 
 PAIRS = ("messages", "chosen", "rejected", *ORIGIN)
 SHOWN = ("messages", "prompt_id", "completion_id")

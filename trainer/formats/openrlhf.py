@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from trainer.formats.examples import Side
 from trainer.formats.plain import SHOWN, shown
 from trainer.formats.tables import ORIGIN, Files, Record, Table, origin, table, turns
-from trainer.rows import TrainingRow
+from trainer.pairs.rows import TrainingRow
 
 PAIRS = ("prompt", "chosen", "rejected", *ORIGIN)
 PROMPTS = ("prompt", "prompt_id", "datasource")

@@ -7,7 +7,7 @@ where there is one, and all of them leave the other columns alone.
 
 from trainer.formats.examples import Demonstration, Marked, Ranking, Side, rankings
 from trainer.formats.tables import Files, Record, Table, said, table, turns
-from trainer.rows import COLUMNS, TrainingRow, cell
+from trainer.pairs.rows import COLUMNS, TrainingRow, cell
 
 SHOWN = ("prompt", "completion", "prompt_id", "completion_id", "pair_id", "revised")
 MARKED = ("prompt", "completion", "label", "prompt_id", "completion_id", "times_chosen", "times_rejected")

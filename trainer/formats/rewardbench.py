@@ -11,7 +11,7 @@ Source: rewardbench 0.1.4, ``load_and_process_dataset`` and ``prepare_dialogue_f
 from generator.chat import Message
 from trainer.formats.examples import Conversation, Side
 from trainer.formats.tables import ORIGIN, Files, Record, Table, origin, table, turns
-from trainer.rows import TrainingRow
+from trainer.pairs.rows import TrainingRow
 
 PAIRS = ("chosen", "rejected", "id", *ORIGIN)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from generator.chat import Message
-from trainer.rows import TrainingRow
+from trainer.pairs.rows import TrainingRow
 
 Record = Mapping[str, object]
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from constitution.checks import words
-from trainer.rankings import Ranking
+from trainer.pairs.rankings import Ranking
 
 
 def held_out_figures(rankings: Sequence[Ranking], rewards: Sequence[Sequence[float]]) -> dict[str, float]:

@@ -7,12 +7,12 @@ from typing import Any
 from constitution.errors import InputError
 from generator.models.decoding import stop_tokens
 from generator.models.folders import Chat
-from trainer.chat import messages, prompt_tokens, whole_tokens
-from trainer.exports import load_rows, require_rows, said
-from trainer.policies import Policy
+from trainer.models.chat import messages, prompt_tokens, whole_tokens
+from trainer.models.policies import Policy
+from trainer.models.value_head import Turn
+from trainer.pairs.exports import load_rows, require_rows, said
 from trainer.settings import Take
 from trainer.sft import to_learn
-from trainer.value_head import Turn
 
 
 def imitated(policy: Policy, folder: Path, max_length: int, scratch: str, *, take: Take) -> tuple[Turn, ...]:

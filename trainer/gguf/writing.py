@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from constitution.errors import InputError
 from generator.models.folders import SAFE, libraries, quiet, require_template, unloadable
-from trainer.gguf_tensors import Tensor, opened_weights, rotary_factors, tensors_of
-from trainer.gguf_tokens import write_tokenizer
+from trainer.gguf.tensors import Tensor, opened_weights, rotary_factors, tensors_of
+from trainer.gguf.tokens import write_tokenizer
 
 Kind = Literal["f32", "f16", "q8_0"]
 FILE_TYPES: dict[Kind, int] = {"f32": 0, "f16": 1, "q8_0": 7}  # llama.cpp's numbers for them

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from constitution.errors import InputError
-from trainer.policies import freed_when_full
+from trainer.models.policies import freed_when_full
 from trainer.steps import Step
 
 if TYPE_CHECKING:

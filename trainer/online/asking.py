@@ -5,8 +5,8 @@ from typing import Any
 
 from constitution.errors import InputError
 from generator.prompts import Prompt
-from trainer.chat import prompt_tokens
-from trainer.policies import Policy
+from trainer.models.chat import prompt_tokens
+from trainer.models.policies import Policy
 from trainer.rewards import Reward
 from trainer.settings import Online
 

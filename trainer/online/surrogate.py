@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trainer.rollouts import Episode
+from trainer.models.value_head import Turn
+from trainer.online.rollouts import Episode
 from trainer.settings import PpoSettings
-from trainer.value_head import Turn
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from constitution.errors import InputError
-from trainer.chat import messages, whole_tokens
-from trainer.policies import Policy
-from trainer.rows import MESSAGE_COLUMNS
+from trainer.models.chat import messages, whole_tokens
+from trainer.models.policies import Policy
+from trainer.pairs.rows import MESSAGE_COLUMNS
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -16,12 +16,12 @@ from generator.chat import sampling_seed
 from generator.models.decoding import Wanted, decode, decoded, stop_tokens
 from generator.models.folders import Chat
 from generator.prompts import Prompt
-from trainer.chat import prompt_tokens
-from trainer.online import asked_once
-from trainer.policies import Policy
+from trainer.models.chat import prompt_tokens
+from trainer.models.policies import Policy
+from trainer.models.value_head import Turn, padded
+from trainer.online.asking import asked_once
 from trainer.rewards import Rollouts
 from trainer.settings import PpoSettings
-from trainer.value_head import Turn, padded
 
 Some = TypeVar("Some")
 SAMPLED_AT_ONCE = 4  # times batch_size: sampling keeps no gradients

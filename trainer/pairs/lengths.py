@@ -13,7 +13,7 @@ from constitution.errors import InputError
 from constitution.identity import full_hash
 from generator.chat import Message
 from generator.models.folders import GET_TRANSFORMERS, SAFE, quiet, require_template, unloadable
-from trainer.chat import whole_tokens
+from trainer.models.chat import whole_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from generator.chat import Message
-from trainer.chat import messages
+from trainer.models.chat import messages
 from trainer.settings import RewardSettings
 
 

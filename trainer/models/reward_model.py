@@ -14,8 +14,8 @@ from constitution.errors import InputError
 from generator.chat import Message
 from generator.models.folders import SAFE, libraries, require_template, unloadable
 from trainer.ancestry import read_record, weights_hash
-from trainer.chat import whole_tokens
-from trainer.policies import Policy, require_pad_token
+from trainer.models.chat import whole_tokens
+from trainer.models.policies import Policy, require_pad_token
 from trainer.quiet import quiet
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from constitution.identity import full_hash
 from generator.chat import Message, sampling_seed
 from generator.models import decoding
 from generator.models.folders import Chat
-from trainer.chat import prompt_tokens
-from trainer.policies import Policy
+from trainer.models.chat import prompt_tokens
+from trainer.models.policies import Policy
 
 
 @dataclass(frozen=True, slots=True)

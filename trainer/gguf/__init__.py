@@ -1,0 +1,1 @@
+"""Policies written as GGUF, for llama.cpp."""

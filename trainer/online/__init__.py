@@ -1,0 +1,1 @@
+"""What training on a policy's own completions is made of."""
