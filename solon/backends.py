@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from constitution.errors import InputError, ModelError
 from constitution.identity import short_id
 from generator.chat import Backend
-from solon.config import Endpoint, Limits
+from solon.config import Limits
+from solon.endpoints import Endpoint
 from solon.prices import EXTRA_MARK
 
 MOST_SLOTS = 2  # of an embedded model: on a CPU more of them lose the prefix caches and gain nothing

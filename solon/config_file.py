@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from constitution.errors import InputError
 from constitution.tables import line_of, read_table
-from solon.config import CONFIG, Endpoint, RunConfig
+from solon.config import CONFIG, RunConfig
+from solon.endpoints import Endpoint
 from trainer.settings import Fitting, Method, Online
 
 Fault = tuple[str, str, str]  # the key that is at fault, the fact, the remedy

@@ -15,7 +15,8 @@ from judge.judging import model_sees
 from judge.pointwise import GRADE_TOKENS
 from judge.tournament import default_budget
 from solon.budget import NANO, amount_of
-from solon.config import Endpoint, RunConfig
+from solon.config import RunConfig
+from solon.endpoints import Endpoint
 from solon.prices import Price
 
 GIVE_LOGPROBS = frozenset({"scripted", "llamacpp", "vllm", "transformers"})  # backends; of others it is not known

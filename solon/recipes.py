@@ -6,7 +6,8 @@ from judge.asking import Asking
 from judge.cascade import Trial
 from judge.judging import Cascade, Judging
 from judge.pairwise import Juror
-from solon.config import Endpoint, RunConfig
+from solon.config import RunConfig
+from solon.endpoints import Endpoint
 from solon.folder import RunFolder
 from solon.pipeline import Recipe
 from solon.supply import Supply

@@ -12,7 +12,8 @@ from generator.models.calling import PATIENT, Patience, Persistent
 from generator.models.door import Door
 from solon.backends import MOST_SLOTS, identity_of, is_billed, open_backend
 from solon.budget import NOTHING, Amount, Budget, Cap, ModelPurse, amount_of
-from solon.config import Endpoint, RunConfig
+from solon.config import RunConfig
+from solon.endpoints import Endpoint
 from solon.folder import RunFolder
 from solon.journal import Journal
 from solon.models import Gate, JournaledModel, Meter

@@ -36,7 +36,8 @@ from judge.asking import Asking, verdict_request
 from judge.judging import Judging, judge_couple
 from judge.pairwise import Juror
 from solon.backends import MOST_SLOTS, open_backend
-from solon.config import Endpoint, Limits
+from solon.config import Limits
+from solon.endpoints import Endpoint
 from solon.engines.local import run_prompts
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,8 @@ from constitution.errors import InputError
 from constitution.files import find, load
 from constitution.principle import Constitution
 from solon.backends import is_billed
-from solon.config import Judge, RunConfig
+from solon.config import RunConfig
+from solon.endpoints import Judge
 from solon.folder import RunFolder
 from solon.prices import load_prices
 from solon.supply import prices_file

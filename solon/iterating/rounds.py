@@ -11,7 +11,8 @@ from pathlib import Path
 from constitution.errors import InputError
 from constitution.identity import unit_interval
 from generator.prompts import Prompt
-from solon.config import Critic, Model, RunConfig
+from solon.config import RunConfig
+from solon.endpoints import Critic, Model
 from solon.folder import RunFolder, make_folder, name_run, open_folder, save_config, write_whole
 from solon.inputs import read_prompts
 from solon.iterating.spending import budget_left

@@ -1,5 +1,6 @@
 """Where training starts from, and where it puts models."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from constitution.errors import InputError
@@ -13,11 +14,9 @@ NEW, OLD = ".new", ".old"  # what a model's folder is called while one takes the
 
 def prepare_trainer() -> None:
     """Refuses where training is not installed; else gets the process ready for it."""
-    try:
-        import torch  # noqa: F401
-        import trl  # noqa: F401
-    except ImportError as error:
-        raise InputError("train", f"{error.name} is not installed", "pip install 'solon[train]'") from None
+    for package in ("torch", "trl"):
+        if find_spec(package) is None:
+            raise InputError("train", f"{package} is not installed", "pip install 'solon[train]'")
     keep_freed_memory()
 
 

@@ -15,7 +15,8 @@ from generator.chat import ChatReply, ChatRequest, TokenLogprob
 from generator.models import rambler
 from solon.cli import actions
 from solon.cli.telling import Told
-from solon.config import Judge, Model, Train
+from solon.config import Train
+from solon.endpoints import Judge, Model
 from solon.evaluating.bench import let_go
 from solon.evaluating.page import page
 from trainer.evaluation.measures import Evaluation, Measure

@@ -14,7 +14,8 @@ from generator.models.calling import Patience, Persistent
 from generator.models.door import Closed, Door
 from generator.models.scripted import Script, ScriptedModel
 from solon.backends import open_backend, probe
-from solon.config import Endpoint, Limits
+from solon.config import Limits
+from solon.endpoints import Endpoint
 from solon.models import Gate, JournaledModel, Meter
 from solon.records import Receipt
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from constitution.errors import InputError
 from generator.chat import ChatRequest, Message, Usage
 from solon.backends import is_billed
-from solon.config import Endpoint
 from solon.config_file import load_config
+from solon.endpoints import Endpoint
 from solon.folder import RunFolder
 from solon.prices import Price, load_prices, most_prompt_tokens
 from solon.supply import prices_of, require_prices

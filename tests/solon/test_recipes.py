@@ -13,9 +13,9 @@ from generator.chat import CallFailure, ChatReply, ChatRequest
 from generator.models.rambler import SCRIPTS, material, ramble
 from judge.judging import Judging
 from solon.cli import actions
-from solon.config import CheapJudge, Endpoint, Judge, Panelist
 from solon.config_file import load_config
 from solon.database import Database
+from solon.endpoints import CheapJudge, Endpoint, Judge, Panelist
 from solon.journal import Journal
 from solon.run import stored_rows
 
